@@ -1,0 +1,105 @@
+"""DeepSeek-R1/V3: sizes under their usual symbols, its kernels and its layer."""
+
+from dsprof.harness.records import Phase, Slot
+
+H = 7168  # hidden_size
+Lq = 1536  # q_lora_rank
+Lkv = 512  # kv_lora_rank
+Nh = 128  # num_attention_heads
+Dn = 128  # qk_nope_head_dim
+Dr = 64  # qk_rope_head_dim
+Dv = 128  # v_head_dim
+Dq = Dn + Dr  # qk_head_dim
+E = 256  # n_routed_experts
+K = 8  # num_experts_per_tok
+I = 2048  # moe_intermediate_size  # noqa: E741 -- the model's own symbol
+DENSE_I = 18432  # intermediate_size of the dense layers
+EXPERT_GROUPS = 8  # n_group
+TOPK_GROUPS = 4  # topk_group
+ROUTED_SCALING = 2.5  # routed_scaling_factor
+LAYERS = 61
+DENSE_LAYERS = 3  # layers 0 to 2 have a dense MLP
+RMS_EPS = 1e-6
+
+QKV_A = Lq + Lkv + Dr  # fused_qkv_a_proj: q_a, kv_a and k_pe side by side, 2112
+
+# The 23 kernels of DeepSeek-R1-NVFP4-v2 inference, in the order of its kernel list:
+# name, the library it comes from, and its place in the layer.
+KERNELS = (
+    ("rmsnorm", "sgl-kernel", "Norm"),
+    ("fused_add_rmsnorm", "sgl-kernel", "Norm"),
+    ("cutlass_scaled_fp4_mm", "sgl-kernel", "GEMM"),
+    ("dsv3_fused_a_gemm", "sgl-kernel", "GEMM"),
+    ("dsv3_router_gemm", "sgl-kernel", "GEMM"),
+    ("bmm_fp8", "sgl-kernel", "BMM"),
+    ("cutlass_mla_decode", "sgl-kernel", "Attention"),
+    ("trtllm_batch_decode_with_kv_cache_mla", "flashinfer", "Attention"),
+    ("trtllm_ragged_attention_deepseek", "flashinfer", "Attention"),
+    ("mla_rope_quantize_fp8", "flashinfer", "Attention"),
+    ("apply_rope_with_cos_sin_cache_inplace", "sgl-kernel", "RoPE"),
+    ("concat_mla_k", "sgl-kernel", "Concat"),
+    ("silu_and_mul", "sgl-kernel", "Activation"),
+    ("topk_softmax", "sgl-kernel", "MoE Routing"),
+    ("topk_sigmoid", "sgl-kernel", "MoE Routing"),
+    ("moe_fused_gate", "sgl-kernel", "MoE Routing"),
+    ("prepare_moe_input", "sgl-kernel", "MoE"),
+    ("scaled_fp4_experts_quant", "sgl-kernel", "MoE"),
+    ("cutlass_fp4_group_mm", "sgl-kernel", "MoE"),
+    ("apply_shuffle_mul_sum", "sgl-kernel", "MoE"),
+    ("moe_align_block_size", "sgl-kernel", "MoE"),
+    ("trtllm_fp4_block_scale_moe", "flashinfer", "MoE"),
+    ("fused_moe_kernel", "triton", "MoE"),
+)
+
+
+def _slots(phase: Phase, *rows: tuple[str, str]) -> tuple[Slot, ...]:
+    return tuple(Slot(phase=phase, kernel=kernel, op=op) for kernel, op in rows)
+
+
+_MOE = (
+    ("prepare_moe_input", "experts"),
+    ("scaled_fp4_experts_quant", "experts"),
+    ("cutlass_fp4_group_mm", "experts (gate_up)"),
+    ("silu_and_mul", "act_fn"),
+    ("cutlass_fp4_group_mm", "experts (down)"),
+    ("apply_shuffle_mul_sum", "experts"),
+)
+
+# One MoE layer as the kernel list has it, in order. The shared expert and the
+# projections' activation quantisation are not on that list.
+SLOTS = (
+    *_slots(
+        Phase.DECODE,
+        ("rmsnorm", "input_layernorm"),
+        ("dsv3_fused_a_gemm", "fused_qkv_a_proj"),
+        ("rmsnorm", "q_a_layernorm"),
+        ("rmsnorm", "kv_a_layernorm"),
+        ("cutlass_scaled_fp4_mm", "q_b_proj"),
+        ("bmm_fp8", "q_nope * w_kc"),
+        ("apply_rope_with_cos_sin_cache_inplace", "rotary_emb"),
+        ("cutlass_mla_decode", "attn_mqa"),
+        ("bmm_fp8", "attn * w_vc"),
+        ("cutlass_scaled_fp4_mm", "o_proj"),
+        ("fused_add_rmsnorm", "post_attention_layernorm"),
+        ("dsv3_router_gemm", "gate"),
+        ("topk_softmax", "topk"),
+        *_MOE,
+    ),
+    *_slots(
+        Phase.PREFILL,
+        ("rmsnorm", "input_layernorm"),
+        ("cutlass_scaled_fp4_mm", "fused_qkv_a_proj"),
+        ("rmsnorm", "q_a_layernorm"),
+        ("rmsnorm", "kv_a_layernorm"),
+        ("cutlass_scaled_fp4_mm", "q_b_proj"),
+        ("cutlass_scaled_fp4_mm", "kv_b_proj"),
+        ("apply_rope_with_cos_sin_cache_inplace", "rotary_emb"),
+        ("concat_mla_k", "concat_k"),
+        ("trtllm_ragged_attention_deepseek", "attn_mha"),
+        ("cutlass_scaled_fp4_mm", "o_proj"),
+        ("fused_add_rmsnorm", "post_attention_layernorm"),
+        ("dsv3_router_gemm", "gate"),
+        ("topk_softmax", "topk"),
+        *_MOE,
+    ),
+)

@@ -1,0 +1,201 @@
+"""What a kernel declares about itself: the vocabulary of every kernel file."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from dsprof.harness.device import Datapath
+from dsprof.harness.records import Phase, Point
+
+if TYPE_CHECKING:
+    import torch
+
+Tensors: TypeAlias = "dict[str, torch.Tensor]"
+Call: TypeAlias = "Callable[[Tensors], Tensors]"
+"""Runs a kernel on its arguments and returns its outputs by name.
+
+Outputs that the caller allocates are arguments as well, so a call writes them in
+place and returns them; in-place kernels return the arguments that they changed.
+"""
+
+
+class Source(StrEnum):
+    """The library that a kernel belongs to."""
+
+    SGL_KERNEL = "sgl-kernel"
+    FLASHINFER = "flashinfer"
+    TRITON = "triton"
+
+
+class Category(StrEnum):
+    """What a kernel does in the layer, as the kernel table groups it."""
+
+    NORM = "Norm"
+    GEMM = "GEMM"
+    BMM = "BMM"
+    ATTENTION = "Attention"
+    ROPE = "RoPE"
+    CONCAT = "Concat"
+    ACTIVATION = "Activation"
+    ROUTING = "MoE Routing"
+    MOE = "MoE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One problem size of one op: the point, and the sizes that the op fixes."""
+
+    point: Point
+    axes: Mapping[str, int]
+
+    @property
+    def tokens(self) -> int:
+        return self.point.tokens
+
+    def __getitem__(self, axis: str) -> int:
+        return self.axes[axis]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Op:
+    """One use of a kernel in the layer, with the sizes that this use fixes."""
+
+    name: str
+    axes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Analytic work of one call: FLOP by datapath, compulsory bytes by direction.
+
+    Compulsory: each input read once, each output written once, scale factors and
+    index tables included, whatever a cache or a tile makes of it.
+    """
+
+    flops: Mapping[Datapath, int] = field(default_factory=dict)
+    bytes_read: int
+    bytes_written: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A range of shapes that the kernel refuses, and why."""
+
+    allows: Callable[[Workload], bool]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One package's way to call a kernel.
+
+    ``bind`` imports the package and returns the call; it raises ImportError or
+    AttributeError where the installed version does not have the kernel.
+    """
+
+    package: str  # the name it is imported by
+    distribution: str  # the name it is installed by
+    bind: Callable[[], Call]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """How far an output may be from its reference.
+
+    An element passes if ``|got - ref| <= atol + rtol * |ref|``. Integer outputs,
+    and all outputs with both at 0, must be equal. NaN never passes.
+    """
+
+    atol: float = 0.0
+    rtol: float = 0.0
+
+
+EXACT = Tolerance()
+
+
+class TensorMaker(Protocol):
+    """Makes a kernel's arguments on the device that the run chose."""
+
+    def normal(self, *shape: int, dtype: str = "bfloat16") -> "torch.Tensor":
+        """Standard-normal values, seeded by the point."""
+        ...
+
+    def output(self, *shape: int, dtype: str = "bfloat16") -> "torch.Tensor":
+        """A poisoned buffer: NaN or a sentinel until the kernel writes it."""
+        ...
+
+    def zeros(self, *shape: int, dtype: str) -> "torch.Tensor":
+        """Scratch that a kernel expects to be zero."""
+        ...
+
+    def expert_ids(self, tokens: int, experts: int, top_k: int) -> "torch.Tensor":
+        """int32 (tokens, top_k): distinct experts a token, uniform at random."""
+        ...
+
+
+def rows_width(work: Workload) -> tuple[int, int, int]:
+    """M, N, K of a kernel that works on rows: tokens, row width, 0."""
+    return work.tokens, work["n"], 0
+
+
+def gemm_shape(work: Workload) -> tuple[int, int, int]:
+    """M, N, K of a GEMM with one row a token."""
+    return work.tokens, work["n"], work["k"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """A kernel as its file declares it; the module constant ``KERNEL``.
+
+    ``reference`` computes the outputs in plain torch at fp32 or better from the
+    arguments before the call, and changes none of them. ``canonical`` brings
+    outputs whose order is not fixed into one that can be compared.
+    """
+
+    name: str
+    source: Source
+    category: Category
+    summary: str
+    dtype: str
+    ops: tuple[Op, ...]
+    min_compute_capability: tuple[int, int]
+    providers: tuple[Provider, ...]
+    make_inputs: Callable[[Workload, TensorMaker], Tensors]
+    reference: Callable[[Workload, Tensors], Tensors]
+    tolerance: Mapping[str, Tolerance]
+    cost: Callable[[Workload], Cost]
+    shape: Callable[[Workload], tuple[int, int, int]] = rows_width
+    limits: tuple[Limit, ...] = ()
+    canonical: Callable[[Workload, Tensors, Tensors], Tensors] | None = None
+    max_compute_capability: tuple[int, int] | None = None  # inclusive
+    phases: tuple[Phase, ...] = (Phase.DECODE, Phase.PREFILL)
+    has_kv_axis: bool = False  # decode points carry a kv_len
+    stands_in_for: tuple[str, ...] = ()
+
+    def op(self, name: str) -> Op:
+        return next(op for op in self.ops if op.name == name)
+
+    def workload(self, point: Point) -> Workload:
+        return Workload(point=point, axes=self.op(point.op).axes)
+
+    def limit_reason(self, work: Workload) -> str | None:
+        """Why the kernel does not take this shape, or None if it does."""
+        for limit in self.limits:
+            if not limit.allows(work):
+                return limit.reason
+        return None
+
+    def capability_reason(self, compute_capability: tuple[int, int]) -> str | None:
+        """Why the kernel does not run on such a GPU, or None if it does."""
+        low, high = self.min_compute_capability, self.max_compute_capability
+        major, minor = compute_capability
+        here = f"this GPU has {major}.{minor}"
+        if compute_capability < low:
+            return f"{self.name} needs compute capability {low[0]}.{low[1]}; {here}."
+        if high is not None and compute_capability > high:
+            return (
+                f"{self.name} runs up to compute capability {high[0]}.{high[1]}; "
+                f"{here}."
+            )
+        return None
