@@ -138,6 +138,15 @@ class CatalogueEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelParameter:
+    """One size of the profiled model, under its name and its usual symbol."""
+
+    name: str
+    value: int
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatedPoint:
     """One point timed twice in a row: the difference is the run's noise."""
 
@@ -290,3 +299,4 @@ class Profile:
     repeats: tuple[RepeatedPoint, ...]
     summary: RunSummary | None
     measurements: tuple[Measurement, ...]
+    model: tuple[ModelParameter, ...] = ()

@@ -1,6 +1,6 @@
 """DeepSeek-R1/V3: sizes under their usual symbols, its kernels and its layer."""
 
-from dsprof.harness.records import Phase, Slot
+from dsprof.harness.records import ModelParameter, Phase, Slot
 
 H = 7168  # hidden_size
 Lq = 1536  # q_lora_rank
@@ -49,6 +49,23 @@ KERNELS = (
     ("moe_align_block_size", "sgl-kernel", "MoE"),
     ("trtllm_fp4_block_scale_moe", "flashinfer", "MoE"),
     ("fused_moe_kernel", "triton", "MoE"),
+)
+
+
+MODEL_PARAMETERS = tuple(
+    ModelParameter(name=name, value=value, symbol=symbol)
+    for name, value, symbol in (
+        ("hidden_size", H, "H"),
+        ("q_lora_rank", Lq, "Lq"),
+        ("kv_lora_rank", Lkv, "Lkv"),
+        ("num_attention_heads", Nh, "Nh"),
+        ("qk_nope_head_dim", Dn, "Dn"),
+        ("qk_rope_head_dim", Dr, "Dr"),
+        ("v_head_dim", Dv, "Dv"),
+        ("n_routed_experts", E, "E"),
+        ("num_experts_per_tok", K, "K"),
+        ("moe_intermediate_size", I, "I"),
+    )
 )
 
 
