@@ -65,7 +65,7 @@ class Timing:
     ci_low_us: float  # bootstrap 95 % interval of the median
     ci_high_us: float
     samples: int
-    calls_per_sample: int
+    calls_per_sample: int | None  # None where the timer does not say
     overhead_us: float  # of one sample, already subtracted
     sm_clock_mhz: int
     memory_clock_mhz: int
@@ -183,8 +183,9 @@ class Sweep:
 class RunSummary:
     """How a finished run went. Absent from a profile whose run was cut off."""
 
-    started: str  # ISO 8601, UTC
-    wall_s: float  # worker start-up included; the sum over resumed parts
+    started: str  # ISO 8601, UTC; of the last part, if the run was resumed
+    wall_s: float  # of that part, worker start-up included
+    points: int  # measured in that part
     gpu_busy_pct: float | None  # mean of NVML's utilisation over the run
 
 
@@ -297,6 +298,7 @@ class Profile:
     catalogue: tuple[CatalogueEntry, ...]
     slots: tuple[Slot, ...]
     repeats: tuple[RepeatedPoint, ...]
+    overheads_us: Mapping[str, float]  # subtracted from samples, by cache state
     summary: RunSummary | None
     measurements: tuple[Measurement, ...]
     model: tuple[ModelParameter, ...] = ()

@@ -139,6 +139,7 @@ def make_profile(make_measurement: Factory, toy_gpu: DeviceSpec) -> Factory:
             catalogue=(),
             slots=(),
             repeats=(),
+            overheads_us={"warm": 2.0, "cold": 1.3},
             summary=None,
             measurements=(make_measurement(),),
         )

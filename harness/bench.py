@@ -1,0 +1,241 @@
+"""Measures one point: binds the kernel, checks its output, then times it."""
+
+import importlib.metadata
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from dsprof.harness.check import Comparison, compare
+from dsprof.harness.records import Cache, Measurement, Point, Status, Sweep, Timing
+from dsprof.harness.samples import summarize
+from dsprof.harness.tensors import DeviceTensors
+from dsprof.harness.timing import Stopwatch
+from dsprof.kernels.registry import load_kernel
+from dsprof.kernels.spec import Call, Kernel, Provider, Tensors, Workload
+
+NVTX_DOMAIN = "dsprof"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One point's measurement and its raw samples, times per call in microseconds.
+
+    ``context_lost`` says that the GPU context is broken and the process must end.
+    """
+
+    measurement: Measurement
+    samples_us: Mapping[Cache, tuple[float, ...]] = field(default_factory=dict)
+    context_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """A kernel's call and the provider that it comes from, or why there is none."""
+
+    call: Call | None
+    provider: str = ""
+    reason: str = ""
+
+
+class Bench:
+    """Measures points of one sweep on one device.
+
+    ``device`` is torch's name for it. A kernel is bound once and kept.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        *,
+        device: str,
+        compute_capability: tuple[int, int],
+        stopwatch: Stopwatch,
+        load: Callable[[str], Kernel] = load_kernel,
+    ) -> None:
+        self._sweep = sweep
+        self._device = device
+        self._compute_capability = compute_capability
+        self._stopwatch = stopwatch
+        self._load = load
+        self._bindings: dict[str, Binding] = {}
+        self._reference_sm_clock_mhz = 0
+
+    def missing_reason(self, name: str) -> str | None:
+        """Why a kernel cannot be called here, or None if it can."""
+        kernel = self._load(name)
+        reason = kernel.capability_reason(self._compute_capability)
+        return reason or self._bind(kernel).reason or None
+
+    def measure(self, point: Point) -> Outcome:
+        """Check and time a point; whatever goes wrong is its status and reason."""
+        kernel = self._load(point.kernel)
+        work = kernel.workload(point)
+        blank = describe(kernel, work, timer=self._sweep.timer)
+        if reason := kernel.capability_reason(self._compute_capability):
+            return _ended(blank, Status.UNSUPPORTED, reason)
+        binding = self._bind(kernel)
+        if binding.call is None:
+            return _ended(blank, Status.UNAVAILABLE, binding.reason)
+        blank = replace(blank, provider=binding.provider)
+        if reason := kernel.limit_reason(work):
+            return _ended(blank, Status.OUT_OF_LIMIT, reason)
+        try:
+            return self._run(kernel, work, binding.call, blank)
+        except Exception as error:  # noqa: BLE001 -- a kernel may raise anything; it is this point's status
+            reason = _first_line(error)
+            outcome = _ended(blank, Status.FAILED, reason)
+            return replace(outcome, context_lost=not self._recover())
+
+    def _run(
+        self, kernel: Kernel, work: Workload, call: Call, blank: Measurement
+    ) -> Outcome:
+        import nvtx
+
+        # A start/end range, because push/pop ranges miss what other threads launch.
+        label = work.point.label
+        nvtx_range = nvtx.start_range(message=label, domain=NVTX_DOMAIN)
+        try:
+            args = kernel.make_inputs(work, DeviceTensors(self._device, work.point))
+            comparison = self._check(kernel, work, call, args)
+            blank = replace(blank, error=comparison.error, error_limit=comparison.limit)
+            if not comparison.passed:
+                reason = _off_by(comparison)
+                return _ended(blank, Status.INCORRECT, reason)
+            return self._time(call, args, blank)
+        finally:
+            nvtx.end_range(nvtx_range)
+
+    def _check(
+        self, kernel: Kernel, work: Workload, call: Call, args: Tensors
+    ) -> Comparison:
+        """Compare the outputs of one call on fresh arguments with the reference's.
+
+        The reference comes first: an in-place kernel overwrites its arguments.
+        """
+        import torch
+
+        expected = kernel.reference(work, args)
+        # In this mode torch fills what is allocated without a value with NaN or the
+        # greatest integer: outputs that the kernel allocates are poisoned as well.
+        torch.use_deterministic_algorithms(True, warn_only=True)  # noqa: FBT003 -- torch's own signature
+        try:
+            got = call(args)
+            self._synchronize()
+        finally:
+            torch.use_deterministic_algorithms(False)  # noqa: FBT003
+        return compare(kernel, work, args, got, expected)
+
+    def _time(self, call: Call, args: Tensors, blank: Measurement) -> Outcome:
+        timings: dict[Cache, Timing] = {}
+        samples_us: dict[Cache, tuple[float, ...]] = {}
+        stopwatches = {
+            Cache.WARM: self._stopwatch.warm,
+            Cache.COLD: self._stopwatch.cold,
+        }
+        for cache in self._sweep.caches:
+            samples, clocks = stopwatches[cache](
+                lambda: call(args),
+                warmups=self._sweep.warmups,
+                replays=self._sweep.replays,
+            )
+            self._reference_sm_clock_mhz = max(
+                self._reference_sm_clock_mhz, clocks.sm_clock_mhz
+            )
+            timings[cache] = summarize(samples, clocks, self._reference_sm_clock_mhz)
+            samples_us[cache] = samples.times_us
+        measurement = replace(
+            blank,
+            status=Status.OK,
+            warm=timings.get(Cache.WARM),
+            cold=timings.get(Cache.COLD),
+        )
+        return Outcome(measurement=measurement, samples_us=samples_us)
+
+    def _bind(self, kernel: Kernel) -> Binding:
+        if kernel.name not in self._bindings:
+            self._bindings[kernel.name] = _bind_first(kernel)
+        return self._bindings[kernel.name]
+
+    def _synchronize(self) -> None:
+        import torch
+
+        if self._device == "cuda":
+            torch.cuda.synchronize()
+
+    def _recover(self) -> bool:
+        """Give freed memory back; False if the GPU context is lost."""
+        import torch
+
+        with suppress(RuntimeError):
+            self._synchronize()
+            if self._device == "cuda":
+                torch.cuda.empty_cache()
+            return True
+        return False
+
+
+def describe(kernel: Kernel, work: Workload, *, timer: str) -> Measurement:
+    """Everything about a point that is known before it runs."""
+    m, n, k = kernel.shape(work)
+    cost = kernel.cost(work)
+    return Measurement(
+        point=work.point,
+        status=Status.FAILED,
+        source=kernel.source,
+        category=kernel.category,
+        dtype=kernel.dtype,
+        m=m,
+        n=n,
+        k=k,
+        flops=cost.flops,
+        bytes_read=cost.bytes_read,
+        bytes_written=cost.bytes_written,
+        timer=timer,
+    )
+
+
+def _bind_first(kernel: Kernel) -> Binding:
+    """Bind the first provider that has the kernel in a callable form."""
+    reasons: list[str] = []
+    for provider in kernel.providers:
+        try:
+            call = provider.bind()
+        except (ImportError, AttributeError, OSError, RuntimeError) as error:
+            reasons.append(f"{provider.package}: {_first_line(error)}")
+        else:
+            return Binding(call=call, provider=_provider_name(provider))
+    distributions = " or ".join(
+        dict.fromkeys(provider.distribution for provider in kernel.providers)
+    )
+    return Binding(
+        call=None,
+        reason=f"{'; '.join(reasons)}. Install {distributions} for this torch.",
+    )
+
+
+def _provider_name(provider: Provider) -> str:
+    """Package and version whose code runs; a package may lack installed metadata."""
+    version = getattr(sys.modules.get(provider.package), "__version__", None)
+    if version is None:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            version = importlib.metadata.version(provider.distribution)
+    return f"{provider.package} {version or '(version unknown)'}"
+
+
+def _ended(blank: Measurement, status: Status, reason: str) -> Outcome:
+    return Outcome(measurement=replace(blank, status=status, reason=reason))
+
+
+def _off_by(comparison: Comparison) -> str:
+    if comparison.problem:
+        return f"{comparison.output}: {comparison.problem}."
+    return (
+        f"{comparison.output} is off by {comparison.error:.1e}; "
+        f"its limit is {comparison.limit:.0e}."
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines() or ["no message"]
+    return f"{type(error).__name__}: {lines[0]}"

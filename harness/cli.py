@@ -1,0 +1,70 @@
+"""The dsprof command: a group whose commands are imported when they are called."""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from dsprof.harness.errors import DsprofError
+
+# Name -> the line that `dsprof --help` shows; the module of that name holds the rest.
+COMMANDS = {
+    "list": "Kernels, their ops, and what runs here.",
+    "doctor": "What this machine has and lacks for profiling.",
+    "time": "Time kernels on this GPU and record a profile.",
+    "roofline": "Draw and tabulate the roofline of a profile.",
+    "report": "Write the whole report of a profile.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when the command is called, not when it is listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"dsprof.harness.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        formatter: click.HelpFormatter,
+    ) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 ok, 1 a finding, 2 usage, 3 nothing can run here, "
+    "4 inconclusive.",
+)
+@click.version_option(package_name="dsprof")
+def cli() -> None:
+    """Profile the GPU kernels of DeepSeek-R1/V3 inference.
+
+    \b
+    dsprof report                the bundled H200 profile, no GPU needed
+    dsprof time                  time every kernel on this GPU
+    dsprof report profiles/...   the report of what was recorded
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 -- exits
+    """Run the command line; a DsprofError ends as one line and its exit code."""
+    try:
+        cli.main(arguments, prog_name="dsprof")
+    except DsprofError as error:
+        click.echo(f"dsprof: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

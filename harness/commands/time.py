@@ -1,0 +1,298 @@
+"""dsprof time: measure kernels on this GPU and record a profile."""
+
+import json
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dsprof.harness.commands.options import members_of, names, sizes
+from dsprof.harness.device import device_spec
+from dsprof.harness.errors import ExitCode, UsageError
+from dsprof.harness.plain import to_plain
+from dsprof.harness.records import Cache, Measurement, Phase, Point, Profile, Sweep
+from dsprof.harness.store import load_profile, refuse_existing
+from dsprof.harness.sweep import (
+    BATCH_SIZES,
+    KV_LENS,
+    PREFILL_BATCH_SIZES,
+    REPLAYS,
+    SEQ_LENS,
+    TIMEOUT_S,
+    make_sweep,
+    plan,
+)
+from dsprof.kernels.registry import load_kernels
+from dsprof.kernels.spec import Category, Kernel
+
+if TYPE_CHECKING:
+    from dsprof.harness.run import RunRequest
+
+SELECTION = (
+    "kernels", "category", "ops", "phase", "batch_sizes", "seq_lens", "kv_lens",
+    "l2", "timer", "replays",
+)  # fmt: skip
+
+
+LIST = "A,B,..."
+
+
+def _list(values: Sequence[int]) -> str:
+    return ",".join(str(value) for value in values)
+
+
+def _known(members: type[StrEnum]) -> str:
+    return f"Only these of {', '.join(members)}."
+
+
+@click.command(name="time")
+@click.option("--kernels", type=names, metavar=LIST, help="Only these kernels.")
+@click.option("--category", type=members_of(Category), metavar=LIST, help="Only these.")
+@click.option("--ops", type=names, metavar=LIST, help="Only these ops.")
+@click.option("--phase", type=members_of(Phase), metavar=LIST, help=_known(Phase))
+@click.option(
+    "--batch-sizes",
+    type=sizes,
+    metavar=LIST,
+    default=BATCH_SIZES,
+    show_default=_list(BATCH_SIZES),
+    help=f"Requests B; prefill takes the first {PREFILL_BATCH_SIZES}.",
+)
+@click.option(
+    "--seq-lens",
+    type=sizes,
+    metavar=LIST,
+    default=SEQ_LENS,
+    show_default=_list(SEQ_LENS),
+    help="Prompt lengths S of prefill.",
+)
+@click.option(
+    "--kv-lens",
+    type=sizes,
+    metavar=LIST,
+    default=KV_LENS,
+    show_default=_list(KV_LENS),
+    help="KV lengths of attention in decode.",
+)
+@click.option(
+    "--l2",
+    type=click.Choice(["both", "warm"]),
+    default="both",
+    show_default=True,
+    help="L2 states to time in.",
+)
+@click.option(
+    "--timer",
+    type=click.Choice(["graph", "do_bench_cudagraph"]),
+    default="graph",
+    show_default=True,
+    help="Ours, or Triton's function for the warm times.",
+)
+@click.option(
+    "--replays", type=click.IntRange(min=3), default=REPLAYS, show_default=True
+)
+@click.option("--device", help="Roofs: a GPU's id, or a TOML file that describes one.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=TIMEOUT_S,
+    show_default=True,
+    help="Seconds that one point may take.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder of the profile.  [default: profiles/<date and time>]",
+)
+@click.option("--plan", "plan_only", is_flag=True, help="Print what it would do.")
+@click.option("--resume", is_flag=True, help="Finish the run recorded in --output.")
+@click.option("--json", "as_json", is_flag=True, help="Print plan or result as JSON.")
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 -- click's options
+    """Time kernels on this GPU and record a profile.
+
+    Every point is checked against a reference before it is timed, warm (CUDA-graph
+    replays) and cold (L2 flushed before each call). A point that crashes or hangs
+    ends only itself.
+
+    \b
+    dsprof time
+    dsprof time --kernels rmsnorm,bmm_fp8 --phase decode -o runs/norms
+    dsprof time --category gemm --batch-sizes 1,16 --plan
+    dsprof time --resume -o runs/norms
+    """
+    if options["resume"]:
+        sweep, kernels, output = _recorded(ctx, options)
+    else:
+        kernels = _selected(options)
+        sweep, output = _sweep(kernels, options), options["output"] or _new_folder()
+    if options["plan_only"]:
+        _print_plan(plan(sweep, kernels), kernels, as_json=options["as_json"])
+        return
+    if not options["resume"]:
+        refuse_existing(output)
+    from dsprof.harness.run import RunRequest
+
+    request = RunRequest(
+        sweep=sweep,
+        kernels=kernels,
+        output=output,
+        command=shlex.join(["dsprof", *sys.argv[1:]]),
+        device=device_spec(options["device"]) if options["device"] else None,
+        resume=options["resume"],
+    )
+    profile = _run(request, quiet=options["as_json"])
+    _print_result(profile, output, as_json=options["as_json"])
+    if any(row.status.is_finding for row in profile.measurements):
+        ctx.exit(ExitCode.FINDING)
+
+
+def _recorded(
+    ctx: click.Context, options: dict[str, Any]
+) -> tuple[Sweep, list[Kernel], Path]:
+    """Return the sweep that --output holds; its selection cannot be changed."""
+    if options["output"] is None:
+        raise UsageError("--resume needs --output, the folder of the run to finish.")
+    for name in SELECTION:
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"--resume finishes the recorded sweep. Leave {flag} out, or start a "
+                "new profile."
+            )
+    sweep = load_profile(options["output"]).sweep
+    return sweep, load_kernels(sweep.kernels), options["output"]
+
+
+def _selected(options: dict[str, Any]) -> list[Kernel]:
+    kernels = load_kernels(options["kernels"])
+    if options["category"] is not None:
+        kernels = [
+            kernel for kernel in kernels if kernel.category in options["category"]
+        ]
+    if not kernels:
+        raise UsageError(
+            "No kernel is in both --kernels and --category. See: dsprof list."
+        )
+    if options["ops"]:
+        make_sweep(kernels, ops=options["ops"])  # names an op that none of them has
+        wanted = set(options["ops"])
+        kernels = [k for k in kernels if wanted & {op.name for op in k.ops}]
+    return kernels
+
+
+def _sweep(kernels: list[Kernel], options: dict[str, Any]) -> Sweep:
+    return make_sweep(
+        kernels,
+        ops=options["ops"] or (),
+        phases=options["phase"] or tuple(Phase),
+        decode_batch_sizes=options["batch_sizes"],
+        prefill_batch_sizes=options["batch_sizes"][:PREFILL_BATCH_SIZES],
+        seq_lens=options["seq_lens"],
+        kv_lens=options["kv_lens"],
+        caches=(Cache.WARM,) if options["l2"] == "warm" else tuple(Cache),
+        timer=options["timer"],
+        replays=options["replays"],
+        timeout_s=options["timeout_s"],
+    )
+
+
+def _new_folder() -> Path:
+    now = datetime.now(UTC)
+    return Path("profiles") / f"{now:%Y-%m-%d-%H%M%S}"
+
+
+def _print_plan(points: list[Point], kernels: list[Kernel], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([to_plain(point) for point in points], indent=1))
+        return
+    by_name = {kernel.name: kernel for kernel in kernels}
+    refused = Counter(
+        (point.kernel, point.op)
+        for point in points
+        if by_name[point.kernel].limit_reason(by_name[point.kernel].workload(point))
+    )
+    counts = Counter((point.kernel, point.op, point.phase) for point in points)
+    for kernel, op in dict.fromkeys((point.kernel, point.op) for point in points):
+        parts = [
+            f"{counts[kernel, op, phase]} {phase}"
+            for phase in Phase
+            if counts[kernel, op, phase]
+        ]
+        if refused[kernel, op]:
+            parts.append(f"{refused[kernel, op]} of them out of its limit")
+        click.echo(f"{kernel} / {op}: {', '.join(parts)}")
+    click.echo(f"{len(points)} points, {sum(refused.values())} out of limit.")
+
+
+def _run(request: "RunRequest", *, quiet: bool) -> Profile:
+    """Run the request under a progress bar on standard error."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from dsprof.harness.run import points_done, run_sweep
+
+    total = len(plan(request.sweep, request.kernels))
+    done = len(points_done(load_profile(request.output))) if request.resume else 0
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True, quiet=quiet)
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("starting the GPU worker", total=total, completed=done)
+
+        def watch(row: Measurement) -> None:
+            progress.update(task, advance=1, description=row.point.kernel)
+            if row.status.is_finding:
+                progress.console.print(
+                    f"{row.point.label}: {row.status}: {row.reason}", markup=False
+                )
+
+        try:
+            return run_sweep(request, watch)
+        except KeyboardInterrupt:
+            raise UsageError(
+                f"Interrupted. What was measured is in {request.output}; "
+                f"finish it with: dsprof time --resume --output {request.output}."
+            ) from None
+
+
+def _print_result(profile: Profile, output: Path, *, as_json: bool) -> None:
+    statuses = Counter(row.status for row in profile.measurements)
+    summary = profile.summary
+    if as_json:
+        result = {
+            "output": str(output),
+            "statuses": statuses,
+            "summary": to_plain(summary),
+        }
+        click.echo(json.dumps(result, indent=1))
+        return
+    counted = ", ".join(f"{count} {status}" for status, count in statuses.items())
+    click.echo(f"{len(profile.measurements)} points: {counted}.")
+    if summary is not None:
+        busy = (
+            f"the GPU was busy {summary.gpu_busy_pct} % of it"
+            if summary.gpu_busy_pct is not None
+            else "GPU utilisation could not be read"
+        )
+        click.echo(f"{summary.points} points in {summary.wall_s} s wall; {busy}.")
+    click.echo(f"Wrote {output}. Its report: dsprof report {shlex.quote(str(output))}")

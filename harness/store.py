@@ -1,0 +1,210 @@
+"""A Profile on disk: written as it is measured, read back whole.
+
+``profile.json`` holds everything but the rows, ``timing.csv`` the rows, appended and
+synced one by one, ``samples.parquet`` the raw samples, which wait in
+``samples.jsonl`` while the run goes on. A killed run leaves all but the point that
+was in flight. The other files are made from these (see ``exports``).
+"""
+
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dsprof.harness import timing_csv
+from dsprof.harness.errors import ProfileError, UsageError
+from dsprof.harness.plain import PlainError, from_plain, to_plain
+from dsprof.harness.records import Cache, Measurement, Profile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 1
+HEADER_FILE = "profile.json"
+ROWS_FILE = "timing.csv"
+SAMPLES_FILE = "samples.parquet"
+JOURNAL_FILE = "samples.jsonl"
+BUNDLED_PROFILES = Path(__file__).resolve().parent.parent / "profiles"
+
+_log = logging.getLogger(__name__)
+
+
+def load_profile(path: Path) -> Profile:
+    """Read a recorded run; ProfileError names the file and line that is broken.
+
+    Of a point that was measured again the last row counts. A last line that was cut
+    off is left out, with a warning.
+    """
+    header = _read_header(path / HEADER_FILE)
+    rows = path / ROWS_FILE
+    text = _read_text(rows)
+    measurements, cut = timing_csv.parse(text, str(rows))
+    if cut:
+        line = text.count("\n") + 1
+        _log.warning("%s, line %d is cut off; the rows before it load.", rows, line)
+    latest = {measurement.point: measurement for measurement in measurements}
+    return replace(header, measurements=tuple(latest.values()))
+
+
+def load_samples(path: Path) -> "pd.DataFrame":
+    """Raw samples: label, cache, sample (index in order of time), time_us (a call)."""
+    import pandas as pd
+
+    frames = [_journal_frame(path / JOURNAL_FILE)]
+    if (path / SAMPLES_FILE).exists():
+        frames.insert(0, pd.read_parquet(path / SAMPLES_FILE))
+    frame = pd.concat([part for part in frames if len(part)] or frames)
+    key = ["label", "cache", "sample"]
+    return frame.drop_duplicates(key, keep="last").reset_index(drop=True)
+
+
+def find_bundled_profile() -> Path:
+    """The newest H200 profile that is shipped with dsprof."""
+    found = sorted(BUNDLED_PROFILES.glob(f"h200-sxm/*/{HEADER_FILE}"))
+    if not found:
+        raise ProfileError(
+            f"No bundled profile under {BUNDLED_PROFILES}. "
+            "Name one, or make one with: dsprof time --output DIR."
+        )
+    return found[-1].parent
+
+
+class ProfileWriter:
+    """Appends the rows of one run to its folder."""
+
+    def __init__(self, path: Path, profile: Profile) -> None:
+        self.path = path
+        self.profile = profile
+        self._rows = (path / ROWS_FILE).open("a", encoding="utf-8", newline="")
+        self._journal = (path / JOURNAL_FILE).open("a", encoding="utf-8")
+
+    @classmethod
+    def create(cls, path: Path, profile: Profile) -> "ProfileWriter":
+        """Start a profile in a new or empty folder; an existing one is not touched."""
+        refuse_existing(path)
+        path.mkdir(parents=True, exist_ok=True)
+        _write_header(path, profile)
+        replace_file(path / ROWS_FILE, timing_csv.header())
+        return cls(path, profile)
+
+    @classmethod
+    def resume(cls, path: Path, profile: Profile) -> "ProfileWriter":
+        """Go on with a profile that ``load_profile`` has just read.
+
+        The rows are written anew, so that a line that was cut off is gone.
+        """
+        lines = [timing_csv.to_line(row) for row in profile.measurements]
+        replace_file(path / ROWS_FILE, timing_csv.header() + "".join(lines))
+        _write_header(path, profile)
+        return cls(path, profile)
+
+    def append(
+        self, measurement: Measurement, samples_us: Mapping[Cache, Sequence[float]]
+    ) -> None:
+        """Write one row and its raw samples, and wait until they are on disk."""
+        for cache, times_us in samples_us.items():
+            entry = {
+                "label": measurement.point.label,
+                "cache": cache,
+                "time_us": [round(time_us, 4) for time_us in times_us],
+            }
+            self._journal.write(json.dumps(entry) + "\n")
+        self._sync(self._journal)
+        self._rows.write(timing_csv.to_line(measurement))
+        self._sync(self._rows)
+
+    def update_header(self, **changes: Any) -> None:  # noqa: ANN401 -- Profile's fields
+        """Replace fields of profile.json, such as the summary at the end."""
+        self.profile = replace(self.profile, **changes)
+        _write_header(self.path, self.profile)
+
+    def close(self) -> None:
+        """Pack the samples; what the journal holds moves into samples.parquet."""
+        self._rows.close()
+        self._journal.close()
+        frame = load_samples(self.path)
+        for column in ("label", "cache"):
+            frame[column] = frame[column].astype("category")
+        frame = frame.astype({"sample": "uint16", "time_us": "float32"})
+        temporary = self.path / f"{SAMPLES_FILE}.tmp"
+        frame.to_parquet(temporary, compression="zstd", index=False)
+        temporary.replace(self.path / SAMPLES_FILE)
+        (self.path / JOURNAL_FILE).unlink()
+
+    @staticmethod
+    def _sync(file: Any) -> None:  # noqa: ANN401 -- an open text file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise UsageError unless a new profile can be written to this folder."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(
+            f"{path} exists. Continue it with --resume, or choose another --output."
+        )
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8", newline="")
+    temporary.replace(path)
+
+
+def _write_header(path: Path, profile: Profile) -> None:
+    plain = to_plain(replace(profile, measurements=()))
+    del plain["measurements"]
+    text = json.dumps({"schema_version": SCHEMA_VERSION, **plain}, indent=1)
+    replace_file(path / HEADER_FILE, text + "\n")
+
+
+def _read_header(path: Path) -> Profile:
+    try:
+        plain = json.loads(_read_text(path))
+    except json.JSONDecodeError as error:
+        raise ProfileError(
+            f"{path}, line {error.lineno}: {error.msg}. The file is left as it is; "
+            "restore it, or record the profile again."
+        ) from error
+    version = plain.pop("schema_version", None) if isinstance(plain, dict) else None
+    if version != SCHEMA_VERSION:
+        raise ProfileError(
+            f"{path}: schema version {version!r}; this dsprof reads {SCHEMA_VERSION}. "
+            "Read it with the dsprof that wrote it."
+        )
+    try:
+        return from_plain(Profile, plain | {"measurements": []})
+    except PlainError as error:
+        raise ProfileError(f"{path}: {error}. The file is left as it is.") from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ProfileError(
+            f"No profile at {path.parent}: {path.name} is missing. "
+            f"Make one with: dsprof time --output {path.parent}."
+        ) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ProfileError(
+            f"{path}, line {line}: not UTF-8 text. The file is left as it is."
+        ) from error
+
+
+def _journal_frame(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+    entries = [json.loads(line) for line in lines[:-1]]  # the last one may be cut off
+    frame = pd.DataFrame(entries, columns=["label", "cache", "time_us"])
+    frame["sample"] = frame["time_us"].map(lambda times: list(range(len(times))))
+    exploded = frame.explode(["sample", "time_us"])
+    return exploded[["label", "cache", "sample", "time_us"]].astype(
+        {"sample": "uint16", "time_us": "float32"}
+    )

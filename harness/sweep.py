@@ -1,0 +1,101 @@
+"""Which points a run measures, and in which order."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dsprof.harness.errors import UsageError
+from dsprof.harness.records import Cache, Phase, Point, Sweep
+from dsprof.kernels.spec import Kernel
+
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+SEQ_LENS = (128, 256, 512, 1024, 2048)
+KV_LENS = (1024, 4096)
+# Prefill batches: the first four, so that the largest prefill is 16384 tokens.
+PREFILL_BATCH_SIZES = 4
+WARMUPS = 10
+REPLAYS = 100
+TIMEOUT_S = 60.0
+
+
+def make_sweep(kernels: Sequence[Kernel], **changes: Any) -> Sweep:  # noqa: ANN401 -- Sweep's fields
+    """Build the default sweep over these kernels, with these fields changed.
+
+    An op that none of the kernels has raises UsageError.
+    """
+    known = list(dict.fromkeys(op.name for kernel in kernels for op in kernel.ops))
+    for op in changes.get("ops", ()):
+        if op not in known:
+            raise UsageError(
+                f"No op '{op}' in these kernels. Known: {', '.join(known)}."
+            )
+    default = Sweep(
+        kernels=tuple(kernel.name for kernel in kernels),
+        ops=(),
+        phases=tuple(Phase),
+        decode_batch_sizes=BATCH_SIZES,
+        prefill_batch_sizes=BATCH_SIZES[:PREFILL_BATCH_SIZES],
+        seq_lens=SEQ_LENS,
+        kv_lens=KV_LENS,
+        caches=tuple(Cache),
+        timer="graph",
+        warmups=WARMUPS,
+        replays=REPLAYS,
+        timeout_s=TIMEOUT_S,
+    )
+    return replace(default, **changes)
+
+
+def plan(sweep: Sweep, kernels: Sequence[Kernel]) -> list[Point]:
+    """List every point of the sweep: kernel by kernel, op by op, decode first."""
+    return [
+        Point(
+            kernel=kernel.name,
+            op=op.name,
+            phase=phase,
+            batch_size=batch_size,
+            seq_len=seq_len,
+            kv_len=kv_len,
+        )
+        for kernel in kernels
+        for op in kernel.ops
+        if not sweep.ops or op.name in sweep.ops
+        for phase in Phase
+        if phase in sweep.phases and phase in kernel.phases
+        for batch_size, seq_len in _sizes(sweep, phase)
+        for kv_len in _kv_lens(sweep, kernel, phase)
+    ]
+
+
+def _sizes(sweep: Sweep, phase: Phase) -> Iterator[tuple[int, int]]:
+    if phase is Phase.DECODE:
+        return ((batch_size, 1) for batch_size in sweep.decode_batch_sizes)
+    return (
+        (batch_size, seq_len)
+        for batch_size in sweep.prefill_batch_sizes
+        for seq_len in sweep.seq_lens
+    )
+
+
+def _kv_lens(sweep: Sweep, kernel: Kernel, phase: Phase) -> Sequence[int | None]:
+    if kernel.has_kv_axis and phase is Phase.DECODE:
+        return sweep.kv_lens
+    return (None,)
+
+
+def reproduce_command(point: Point, sweep: Sweep) -> str:
+    """Return the command line that measures this point alone, as the sweep did."""
+    words = ["dsprof", "time", "--kernels", point.kernel, "--ops", point.op]
+    words += ["--phase", point.phase, "--batch-sizes", str(point.batch_size)]
+    if point.phase is Phase.PREFILL:
+        words += ["--seq-lens", str(point.seq_len)]
+    if point.kv_len is not None:
+        words += ["--kv-lens", str(point.kv_len)]
+    if sweep.caches == (Cache.WARM,):
+        words += ["--l2", "warm"]
+    if sweep.timer != "graph":
+        words += ["--timer", sweep.timer]
+    if sweep.replays != REPLAYS:
+        words += ["--replays", str(sweep.replays)]
+    return shlex.join(words)
