@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from dsprof.harness.errors import DsprofError, UsageError
+from dsprof.kernels import deepseek as ds
 from dsprof.kernels.spec import Kernel
 
 KERNELS_DIR = Path(__file__).parent
@@ -15,10 +16,11 @@ KERNELS_DIR = Path(__file__).parent
 def kernel_files() -> dict[str, str]:
     """Kernel name -> module, from the file names alone: nothing is imported.
 
-    A kernel is a file one folder down whose name has no leading underscore.
+    A kernel is a file one folder down whose name has no leading underscore. The
+    model's kernels come first, in the order of its list, then others by name.
     """
     modules: dict[str, str] = {}
-    for path in sorted(KERNELS_DIR.glob("*/[!_]*.py")):
+    for path in sorted(KERNELS_DIR.glob("*/[!_]*.py"), key=_place_in_model):
         name, module = path.stem, f"dsprof.kernels.{path.parent.name}.{path.stem}"
         if name in modules:
             raise DsprofError(
@@ -47,7 +49,11 @@ def load_kernel(name: str) -> Kernel:
 
 
 def load_kernels(names: Iterable[str] | None = None) -> list[Kernel]:
-    """Load the named kernels in that order, or all in the order of the layer."""
-    if names is not None:
-        return [load_kernel(name) for name in names]
-    return [load_kernel(name) for name in kernel_files()]
+    """Load the named kernels in that order, or all in the order of their files."""
+    return [load_kernel(name) for name in (kernel_files() if names is None else names)]
+
+
+def _place_in_model(path: Path) -> tuple[int, str, str]:
+    listed = [name for name, _, _ in ds.KERNELS]
+    place = listed.index(path.stem) if path.stem in listed else len(listed)
+    return place, path.stem, path.parent.name

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 Tensors: TypeAlias = "dict[str, torch.Tensor]"
-Call: TypeAlias = "Callable[[Tensors], Tensors]"
+Call: TypeAlias = Callable[["Tensors"], "Tensors"]
 """Runs a kernel on its arguments and returns its outputs by name.
 
 Outputs that the caller allocates are arguments as well, so a call writes them in

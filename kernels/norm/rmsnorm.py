@@ -1,14 +1,15 @@
 """rmsnorm: each row over its root mean square, times a weight."""
 
+from collections.abc import Callable
+
 from dsprof.harness.device import Datapath
 from dsprof.kernels import deepseek as ds
+from dsprof.kernels.providers import sgl_kernel
 from dsprof.kernels.spec import (
-    Call,
     Category,
     Cost,
     Kernel,
     Op,
-    Provider,
     Source,
     TensorMaker,
     Tensors,
@@ -32,18 +33,9 @@ def make_inputs(work: Workload, make: TensorMaker) -> Tensors:
     }
 
 
-def bind_sgl_kernel() -> Call:
-    """Bind the raw op: sgl_kernel.rmsnorm forwards to flashinfer where that imports."""
-    import sgl_kernel  # noqa: F401 -- registers torch.ops.sgl_kernel
-    import torch
-
-    op = torch.ops.sgl_kernel.rmsnorm.default
-
-    def call(args: Tensors) -> Tensors:
-        op(args["out"], args["input"], args["weight"], ds.RMS_EPS, False)  # noqa: FBT003 -- the op takes no keyword: enable_pdl
-        return {"out": args["out"]}
-
-    return call
+def call(op: Callable[..., None], args: Tensors) -> Tensors:
+    op(args["out"], args["input"], args["weight"], eps=ds.RMS_EPS, enable_pdl=False)
+    return {"out": args["out"]}
 
 
 def reference(_work: Workload, args: Tensors) -> Tensors:
@@ -83,11 +75,7 @@ KERNEL = Kernel(
         ),
     ),
     min_compute_capability=(8, 0),
-    providers=(
-        Provider(
-            package="sgl_kernel", distribution="sglang-kernel", bind=bind_sgl_kernel
-        ),
-    ),
+    providers=(sgl_kernel("rmsnorm", call),),
     make_inputs=make_inputs,
     reference=reference,
     tolerance={"out": Tolerance(atol=1e-2, rtol=1e-2)},

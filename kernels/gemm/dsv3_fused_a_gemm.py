@@ -1,0 +1,82 @@
+"""dsv3_fused_a_gemm: the q_a, kv_a and k_pe projections in one low-latency GEMM."""
+
+from collections.abc import Callable
+
+from dsprof.harness.device import Datapath
+from dsprof.kernels import deepseek as ds
+from dsprof.kernels.providers import sgl_kernel
+from dsprof.kernels.spec import (
+    Category,
+    Cost,
+    Kernel,
+    Limit,
+    Op,
+    Source,
+    TensorMaker,
+    Tensors,
+    Tolerance,
+    Workload,
+    gemm_shape,
+)
+
+MAX_TOKENS = 16
+
+
+def make_inputs(work: Workload, make: TensorMaker) -> Tensors:
+    """mat_a (tokens, k), mat_b (k, n) column-major, out (tokens, n).
+
+    mat_b is the transposed view of a weight (n, k). Weights have variance 1/k, so
+    that outputs are of order 1.
+    """
+    n, k = work["n"], work["k"]
+    return {
+        "mat_a": make.normal(work.tokens, k),
+        "mat_b": (make.normal(n, k) * k**-0.5).T,
+        "out": make.output(work.tokens, n),
+    }
+
+
+def call(op: Callable[..., None], args: Tensors) -> Tensors:
+    op(args["out"], args["mat_a"], args["mat_b"])
+    return {"out": args["out"]}
+
+
+def reference(_work: Workload, args: Tensors) -> Tensors:
+    return {"out": args["mat_a"].float() @ args["mat_b"].float()}
+
+
+def cost(work: Workload) -> Cost:
+    """2nk FLOP a token; BF16 weights, inputs and outputs, each once."""
+    tokens, n, k = gemm_shape(work)
+    return Cost(
+        flops={Datapath.BF16_TENSOR: 2 * n * k * tokens},
+        bytes_read=2 * n * k + 2 * k * tokens,
+        bytes_written=2 * n * tokens,
+    )
+
+
+KERNEL = Kernel(
+    name="dsv3_fused_a_gemm",
+    source=Source.SGL_KERNEL,
+    category=Category.GEMM,
+    summary="low-latency BF16 GEMM to the q and kv latents",
+    dtype="bfloat16",
+    ops=(Op(name="fused_qkv_a_proj", axes={"n": ds.QKV_A, "k": ds.H}),),
+    min_compute_capability=(9, 0),
+    max_compute_capability=(11, 0),  # sm_120 has too little shared memory for it
+    providers=(sgl_kernel("dsv3_fused_a_gemm", call),),
+    make_inputs=make_inputs,
+    reference=reference,
+    tolerance={"out": Tolerance(atol=1e-3, rtol=1e-2)},
+    cost=cost,
+    shape=gemm_shape,
+    limits=(
+        Limit(
+            allows=lambda work: work.tokens <= MAX_TOKENS,
+            reason=(
+                "dsv3_fused_a_gemm is written for small decode batches and takes at "
+                "most 16 tokens; above that, serving calls a plain BF16 GEMM."
+            ),
+        ),
+    ),
+)

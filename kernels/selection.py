@@ -1,0 +1,45 @@
+"""Top-k routing: logits whose choice is clear, and choices that can be compared."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dsprof.kernels import deepseek as ds
+from dsprof.kernels.spec import TensorMaker, Tensors, Workload
+
+if TYPE_CHECKING:
+    import torch
+
+# Two correct kernels differ by a few 1e-7 in a score of about 1. Rows that are
+# decided by less than this are drawn again, so that experts can be compared exactly.
+MIN_GAP = 1e-5
+
+
+def clear_logits(
+    make: TensorMaker, tokens: int, gap: Callable[["torch.Tensor"], "torch.Tensor"]
+) -> "torch.Tensor":
+    """float32 (tokens, experts), normal, without rows that are nearly a tie.
+
+    ``gap`` gives for each row the score difference that decides its experts. About
+    one row in 500 is drawn twice; that both draws are close has odds of 1 in 250,000.
+    """
+    import torch
+
+    first = make.normal(tokens, ds.E, dtype="float32")
+    second = make.normal(tokens, ds.E, dtype="float32")
+    return torch.where((gap(first) < MIN_GAP)[:, None], second, first)
+
+
+def gap_after(scores: "torch.Tensor", k: int) -> "torch.Tensor":
+    """Difference between each row's k-th largest score and the next one."""
+    largest = scores.topk(k + 1, dim=-1).values
+    return largest[..., k - 1] - largest[..., k]
+
+
+def by_expert(_work: Workload, _args: Tensors, outputs: Tensors) -> Tensors:
+    """Order each row by expert id and its weights along with it.
+
+    The order of a row's experts means nothing; which they are, and which weight
+    belongs to which, must be the reference's.
+    """
+    ids, order = outputs["topk_ids"].sort(dim=-1)
+    return {"topk_ids": ids, "topk_weights": outputs["topk_weights"].gather(-1, order)}
