@@ -2,33 +2,17 @@
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from dsprof.harness.environment import Gpu, import_nvml, read_gpu
+from dsprof.harness.errors import EnvironmentLacksError
 from dsprof.kernels.spec import Kernel
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gpu:
-    """The first NVIDIA GPU as the driver reports it."""
-
-    name: str
-    compute_capability: tuple[int, int]
-
-
 def find_gpu() -> Gpu | None:
-    """Ask NVML for the first GPU; None without a driver, a GPU or nvidia-ml-py."""
+    """The GPU that CUDA would use first; None without a driver, GPU or nvidia-ml-py."""
     try:
-        import pynvml
-    except ImportError:
-        return None
-    try:
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-        return Gpu(
-            name=pynvml.nvmlDeviceGetName(handle),
-            compute_capability=tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle)),
-        )
-    except pynvml.NVMLError:
+        return read_gpu(import_nvml())
+    except EnvironmentLacksError:
         return None
 
 

@@ -1,10 +1,11 @@
 """The stopwatch: times a call by CUDA graph replays, with a warm or a cold L2.
 
-Warm: one sample is one replay of a graph of n calls, over n. n is chosen so that a
-replay lasts at least MIN_REPLAY_US; what a replay costs beyond its kernels is
-measured once and subtracted. Cold: each call in the graph stands between two event
-record nodes, after a kernel that reads twice the L2's size, so that the L2 holds
-clean lines of something else when the call starts.
+A sample is one replay of a graph of n calls, over n. Warm: the calls follow each
+other; n is chosen so that a replay lasts at least MIN_REPLAY_US, and what a replay
+costs beyond its kernels is measured once and subtracted. Cold: each call stands
+between two event record nodes, after a kernel that reads twice the L2's size, so
+that the L2 holds clean lines of something else when the call starts; only the time
+between the records counts.
 """
 
 import math
@@ -30,7 +31,10 @@ HEAD_START_CYCLES = 4_000_000
 CALIBRATION_CALLS = 65
 CALIBRATION_REPLAYS = 100
 FLUSH_L2_MULTIPLE = 2
-COLD_CALLS_PER_GRAPH = 20
+# A single cold call of 3 us scatters by 5 %; the mean of eight by less than 2 %.
+MIN_COLD_SAMPLE_US = 24.0
+MAX_COLD_CALLS_PER_GRAPH = 8
+RECORD_CALIBRATION_PAIRS = 20
 MS_TO_US = 1000
 
 
@@ -86,8 +90,8 @@ class GraphStopwatch:
         estimate_us = statistics.median(
             self._replay(single, ESTIMATE_REPLAYS, head_start=True)
         )
-        call_us = max(estimate_us - self.replay_overhead_us, 0.1)
-        calls = min(max(math.ceil(MIN_REPLAY_US / call_us), 1), MAX_CALLS_PER_GRAPH)
+        call_us = estimate_us - self.replay_overhead_us
+        calls = _clamp(MIN_REPLAY_US / call_us, 1, MAX_CALLS_PER_GRAPH)
         graph = single if calls == 1 else self._capture(call, calls)
         self._replay_unrecorded(graph, warmups)
         pairs = self._record_replays(graph, replays)
@@ -102,18 +106,22 @@ class GraphStopwatch:
     def cold(
         self, call: Callable[[], object], *, warmups: int, replays: int
     ) -> tuple[SampleSet, ClockSample]:
-        per_graph = min(COLD_CALLS_PER_GRAPH, replays)
-        graph, pairs = self._capture_cold(call, per_graph)
-        self._replay_unrecorded(graph, math.ceil(warmups / per_graph))
+        graph, pairs = self._capture_cold(call, 1)
+        self._replay_unrecorded(graph, warmups)
+        call_us = self._elapsed(pairs)[0] - self.record_overhead_us
+        calls = _clamp(MIN_COLD_SAMPLE_US / call_us, 1, MAX_COLD_CALLS_PER_GRAPH)
+        if calls > 1:
+            graph, pairs = self._capture_cold(call, calls)
+            self._replay_unrecorded(graph, warmups)
         clocks = self._clocks.read()
         times_us: list[float] = []
-        while len(times_us) < replays:
+        for _ in range(replays):
             self._replay_unrecorded(graph, 1)
-            times_us += self._elapsed(pairs)
+            times_us.append(statistics.fmean(self._elapsed(pairs)))
         return SampleSet(
-            times_us=tuple(t - self.record_overhead_us for t in times_us[:replays]),
-            calls_per_sample=1,
-            overhead_us=self.record_overhead_us,
+            times_us=tuple(t - self.record_overhead_us for t in times_us),
+            calls_per_sample=calls,
+            overhead_us=calls * self.record_overhead_us,
         ), clocks
 
     def flush_l2(self) -> None:
@@ -215,12 +223,17 @@ class GraphStopwatch:
         return max(one_us - (many_us - one_us) / (CALIBRATION_CALLS - 1), 0.0)
 
     def _measure_record_overhead(self) -> float:
-        graph, pairs = self._capture_cold(lambda: None, COLD_CALLS_PER_GRAPH)
+        graph, pairs = self._capture_cold(lambda: None, RECORD_CALIBRATION_PAIRS)
         times_us: list[float] = []
         for _ in range(ESTIMATE_REPLAYS):
             self._replay_unrecorded(graph, 1)
             times_us += self._elapsed(pairs)
         return statistics.median(times_us)
+
+
+def _clamp(count: float, low: int, high: int) -> int:
+    """Round up to a whole number of calls between the two; a negative count is high."""
+    return min(max(math.ceil(count), low), high) if count > 0 else high
 
 
 class TritonStopwatch(GraphStopwatch):

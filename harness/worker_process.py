@@ -10,9 +10,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+import dsprof
 from dsprof.harness.bench import Outcome
 from dsprof.harness.errors import EnvironmentLacksError
 from dsprof.harness.plain import from_plain, to_plain
@@ -45,6 +47,7 @@ class WorkerProcess:
             text=True,
             encoding="utf-8",
             start_new_session=True,
+            env=worker_environment(),
         )
         self._answers: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=self._read_answers, daemon=True).start()
@@ -129,6 +132,18 @@ class WorkerProcess:
         lines = self._errors.read().decode(errors="replace").split("\n")
         said = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return f"worker ended with {how}{': ' if said else '.'}{said}"
+
+
+def worker_environment() -> dict[str, str]:
+    """Give the environment of this process, with its dsprof importable.
+
+    ``-P`` keeps the current folder off the worker's path, so a dsprof that is not
+    installed but run from its checkout has to be put on it by name.
+    """
+    root = str(Path(dsprof.__file__).parent.parent)
+    inherited = os.environ.get("PYTHONPATH")
+    path = os.pathsep.join([root, inherited] if inherited else [root])
+    return {**os.environ, "PYTHONPATH": path}
 
 
 def _close(pipe: IO[Any] | None) -> None:

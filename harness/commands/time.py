@@ -256,7 +256,10 @@ def _run(request: "RunRequest", *, quiet: bool) -> Profile:
         TimeRemainingColumn(),
     )
     console = Console(stderr=True, quiet=quiet)
-    with Progress(*columns, console=console) as progress:
+    progress = Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    )
+    with progress:
         task = progress.add_task("starting the GPU worker", total=total, completed=done)
 
         def watch(row: Measurement) -> None:
