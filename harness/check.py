@@ -1,9 +1,11 @@
 """Compares a kernel's outputs with its reference."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dsprof.kernels.spec import Kernel, Tensors, Tolerance, Workload
+from dsprof.harness.errors import DsprofError
+from dsprof.kernels.spec import EXACT, Kernel, Tensors, Tolerance, Workload
 
 if TYPE_CHECKING:
     import torch
@@ -11,11 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The worst output: its error, the limit, and in words what is wrong if it is.
+    """How far one output is from its reference, and in words what is wrong if it is.
 
-    The error of a tolerance with rtol is ``max |got - ref| / (|ref| + atol / rtol)``
-    against rtol, which is the same test as ``|got - ref| <= atol + rtol * |ref|``;
-    with both at 0 it is the share of elements that differ, against 0.
+    With rtol, the error is ``max |got - ref| / (|ref| + atol / rtol)`` and its limit
+    is rtol, which is the same test as ``|got - ref| <= atol + rtol * |ref|``. With
+    atol alone it is ``max |got - ref|`` and the limit atol; with neither, and for
+    integers, it is the share of elements that differ, and the limit 0.
     """
 
     output: str
@@ -31,12 +34,25 @@ class Comparison:
 def compare(
     kernel: Kernel, work: Workload, args: Tensors, got: Tensors, expected: Tensors
 ) -> Comparison:
-    """The comparison of the output that is worst relative to its limit."""
+    """The comparison of the output that is worst relative to its limit.
+
+    ``args`` are the arguments of the call; in-place kernels have changed theirs.
+    """
+    if got.keys() != expected.keys():
+        raise DsprofError(
+            f"{kernel.name} returns {', '.join(sorted(got))}; its reference returns "
+            f"{', '.join(sorted(expected))}. Return the same outputs from both."
+        )
+    wrong_shape = [
+        _wrong_shape(name, got[name], wanted)
+        for name, wanted in expected.items()
+        if got[name].shape != wanted.shape
+    ]
+    if wrong_shape:
+        return wrong_shape[0]
     if kernel.canonical is not None:
         got = kernel.canonical(work, args, got)
         expected = kernel.canonical(work, args, expected)
-    if missing := sorted(expected.keys() - got.keys()):
-        raise KeyError(f"{kernel.name} returned no output {', '.join(missing)}")
     comparisons = [
         _compare_output(name, got[name], wanted, kernel.tolerance[name])
         for name, wanted in expected.items()
@@ -46,9 +62,20 @@ def compare(
 
 
 def _excess(comparison: Comparison) -> float:
-    if comparison.error != comparison.error:
-        return float("inf")
+    if math.isnan(comparison.error):
+        return math.inf
     return comparison.error / comparison.limit if comparison.limit else comparison.error
+
+
+def _wrong_shape(
+    name: str, got: "torch.Tensor", expected: "torch.Tensor"
+) -> Comparison:
+    return Comparison(
+        output=name,
+        error=math.inf,
+        limit=0.0,
+        problem=f"shape is {tuple(got.shape)}, expected {tuple(expected.shape)}",
+    )
 
 
 def _compare_output(
@@ -56,24 +83,47 @@ def _compare_output(
 ) -> Comparison:
     import torch
 
-    if got.shape != expected.shape:
-        problem = f"shape is {tuple(got.shape)}, expected {tuple(expected.shape)}"
-        return Comparison(
-            output=name, error=float("inf"), limit=tolerance.rtol, problem=problem
-        )
+    expected = expected.to(got.device)
     if not expected.dtype.is_floating_point:
-        wrong = (got != expected).double().mean().item() if got.numel() else 0.0
-        return Comparison(output=name, error=wrong, limit=0.0)
-    got, expected = got.float(), expected.to(got.device).float()
-    bad = ~torch.isfinite(got) & torch.isfinite(expected)
-    if count := int(bad.sum()):
-        problem = f"{count} of {got.numel()} elements are NaN, infinite or unwritten"
-        return Comparison(
-            output=name, error=float("nan"), limit=tolerance.rtol, problem=problem
-        )
-    if tolerance.rtol == 0.0 and tolerance.atol == 0.0:
-        wrong = (got != expected).double().mean().item() if got.numel() else 0.0
-        return Comparison(output=name, error=wrong, limit=0.0)
-    floor = tolerance.atol / tolerance.rtol
-    error = ((got - expected).abs() / (expected.abs() + floor)).max().item()
-    return Comparison(output=name, error=error, limit=tolerance.rtol)
+        return _compare_equal(name, got, expected)
+    got, expected = got.float(), expected.float()
+    for whose, tensor in (("reference", expected), ("output", got)):
+        if bad := tensor.numel() - int(torch.isfinite(tensor).sum()):
+            problem = f"{bad} of {tensor.numel()} elements of the {whose} are "
+            return Comparison(
+                output=name,
+                error=math.nan,
+                limit=tolerance.rtol or tolerance.atol,
+                problem=problem + "NaN, infinite or unwritten",
+            )
+    if tolerance == EXACT:
+        return _compare_equal(name, got, expected)
+    error = (got - expected).abs_()
+    if not tolerance.rtol:
+        return Comparison(output=name, error=error.max().item(), limit=tolerance.atol)
+    error /= expected.abs().add_(tolerance.atol / tolerance.rtol)
+    # Without atol, a zero that is matched gives 0 / 0: no error.
+    error.nan_to_num_(nan=0.0, posinf=math.inf)
+    return Comparison(output=name, error=error.max().item(), limit=tolerance.rtol)
+
+
+def _compare_equal(
+    name: str, got: "torch.Tensor", expected: "torch.Tensor"
+) -> Comparison:
+    import torch
+
+    differs = got != expected
+    count = int(differs.sum())
+    if not count:
+        return Comparison(output=name, error=0.0, limit=0.0)
+    place = torch.unravel_index(differs.flatten().byte().argmax(), differs.shape)
+    first = tuple(int(index) for index in place)
+    return Comparison(
+        output=name,
+        error=count / got.numel(),
+        limit=0.0,
+        problem=(
+            f"{count} of {got.numel()} elements differ; the first, at {first}, is "
+            f"{got[first].item()}, expected {expected[first].item()}"
+        ),
+    )

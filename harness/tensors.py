@@ -8,13 +8,16 @@ from dsprof.harness.records import Point
 if TYPE_CHECKING:
     import torch
 
-# The least value of the dtype: no index, count or id is ever this.
 # float8_e4m3fn has no infinity; 0x7F is its NaN, as it is float8_e5m2's.
 FP8_NAN_BYTE = 0x7F
 
 
 def poison(tensor: "torch.Tensor") -> None:
-    """Fill with NaN, or with the least value of an integer dtype."""
+    """Fill with a value that no kernel means to write.
+
+    NaN; for signed integers the least value, which is no id, index or count; for
+    unsigned ones the greatest, because the least is what zeroed memory holds.
+    """
     import torch
 
     if tensor.dtype in {torch.float8_e4m3fn, torch.float8_e5m2}:
@@ -22,11 +25,15 @@ def poison(tensor: "torch.Tensor") -> None:
     elif tensor.dtype.is_floating_point:
         tensor.fill_(float("nan"))
     else:
-        tensor.fill_(torch.iinfo(tensor.dtype).min)
+        limits = torch.iinfo(tensor.dtype)
+        tensor.fill_(limits.min or limits.max)
 
 
 class DeviceTensors:
-    """The TensorMaker of a run: the same point gives the same values every time."""
+    """The TensorMaker of a run: the same point gives the same values every time.
+
+    ``device`` is torch's name for it; on "meta", tensors have shapes and no values.
+    """
 
     def __init__(self, device: str, point: Point) -> None:
         import torch
@@ -39,27 +46,28 @@ class DeviceTensors:
             self._generator = torch.Generator(device).manual_seed(seed)
 
     def normal(self, *shape: int, dtype: str = "bfloat16") -> "torch.Tensor":
-        dtype_ = getattr(self._torch, dtype)
-        draw = dtype_ if dtype_.itemsize > 1 else self._torch.bfloat16
+        kept = self._dtype(dtype)
+        # torch draws no 8-bit floats; they are rounded from bfloat16.
+        drawn = kept if kept.itemsize > 1 else self._torch.bfloat16
         values = self._torch.randn(
-            shape, dtype=draw, device=self._device, generator=self._generator
+            shape, dtype=drawn, device=self._device, generator=self._generator
         )
-        return values.to(dtype_)
+        return values.to(kept)
 
     def output(self, *shape: int, dtype: str = "bfloat16") -> "torch.Tensor":
-        tensor = self._torch.empty(
-            shape, dtype=getattr(self._torch, dtype), device=self._device
-        )
+        tensor = self._torch.empty(shape, dtype=self._dtype(dtype), device=self._device)
         poison(tensor)
         return tensor
 
     def zeros(self, *shape: int, dtype: str) -> "torch.Tensor":
-        return self._torch.zeros(
-            shape, dtype=getattr(self._torch, dtype), device=self._device
-        )
+        return self._torch.zeros(shape, dtype=self._dtype(dtype), device=self._device)
 
     def expert_ids(self, tokens: int, experts: int, top_k: int) -> "torch.Tensor":
         scores = self._torch.rand(
             (tokens, experts), device=self._device, generator=self._generator
         )
         return scores.topk(top_k, dim=-1).indices.int()
+
+    def _dtype(self, name: str) -> "torch.dtype":
+        dtype: torch.dtype = getattr(self._torch, name)
+        return dtype

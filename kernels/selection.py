@@ -20,7 +20,7 @@ def clear_logits(
     """float32 (tokens, experts), normal, without rows that are nearly a tie.
 
     ``gap`` gives for each row the score difference that decides its experts. About
-    one row in 500 is drawn twice; that both draws are close has odds of 1 in 250,000.
+    one row in 1000 is drawn again; both its draws are close for one in a million.
     """
     import torch
 

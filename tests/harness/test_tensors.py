@@ -1,0 +1,84 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dsprof.harness.records import Phase, Point
+from dsprof.harness.tensors import DeviceTensors, poison
+
+POINT = Point(kernel="x", op="y", phase=Phase.DECODE, batch_size=4, seq_len=1)
+
+FLOATS = ["float32", "bfloat16", "float16", "float8_e4m3fn", "float8_e5m2"]
+
+
+@pytest.fixture
+def make() -> DeviceTensors:
+    return DeviceTensors("cpu", POINT)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_unwritten_floats_are_nan(make: DeviceTensors, dtype: str) -> None:
+    assert make.output(3, 5, dtype=dtype).float().isnan().all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [("int32", -(2**31)), ("int64", -(2**63)), ("int8", -128), ("uint8", 255)],
+)
+def test_unwritten_integers_are_what_no_kernel_means_to_write(
+    make: DeviceTensors, dtype: str, value: int
+) -> None:
+    assert make.output(3, dtype=dtype).tolist() == [value] * 3
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_a_part_can_be_poisoned(dtype: str) -> None:
+    tensor = torch.ones(2, 4).to(getattr(torch, dtype))
+    poison(tensor[1:, 2:])
+    assert tensor.float().isnan().tolist() == [[False] * 4, [False, False, True, True]]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_values_are_standard_normal_in_every_width(
+    make: DeviceTensors, dtype: str
+) -> None:
+    values = make.normal(64, 256, dtype=dtype)
+    assert str(values.dtype) == f"torch.{dtype}"
+    assert values.float().mean().item() == pytest.approx(0, abs=0.05)
+    assert values.float().std().item() == pytest.approx(1, abs=0.05)
+
+
+def test_a_point_has_the_same_values_every_time(make: DeviceTensors) -> None:
+    again = DeviceTensors("cpu", POINT)
+    assert torch.equal(make.normal(4, 8), again.normal(4, 8))
+    assert torch.equal(make.expert_ids(4, 256, 8), again.expert_ids(4, 256, 8))
+
+
+def test_another_point_has_other_values(make: DeviceTensors) -> None:
+    other = DeviceTensors("cpu", replace(POINT, op="z"))
+    assert not torch.equal(make.normal(4, 8), other.normal(4, 8))
+
+
+def test_a_tokens_experts_are_distinct_and_all_experts_are_used(
+    make: DeviceTensors,
+) -> None:
+    ids = make.expert_ids(512, 256, 8)
+    assert (ids.dtype, ids.shape) == (torch.int32, (512, 8))
+    assert all(len(set(row)) == 8 for row in ids.tolist())
+    # 256 experts get 16 tokens each on average: none is left out.
+    assert sorted(set(ids.flatten().tolist())) == list(range(256))
+
+
+def test_scratch_is_zero(make: DeviceTensors) -> None:
+    assert make.zeros(3, dtype="int32").tolist() == [0, 0, 0]
+
+
+def test_meta_tensors_have_shapes_and_take_no_memory() -> None:
+    meta = DeviceTensors("meta", POINT)
+    made = [
+        meta.normal(2**20, 2**20),
+        meta.output(2**20, 2**20, dtype="int32"),
+        meta.zeros(2**20, 2**20, dtype="uint8"),
+        meta.expert_ids(2**20, 256, 8),
+    ]
+    assert {tensor.device.type for tensor in made} == {"meta"}

@@ -1,0 +1,193 @@
+"""Costs against the tensors themselves, and against sums worked out by hand."""
+
+import math
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from dsprof.harness.device import Datapath
+from dsprof.harness.records import Phase, Point
+from dsprof.harness.tensors import DeviceTensors
+from dsprof.kernels.registry import load_kernel, load_kernels
+from dsprof.kernels.spec import Workload
+
+TOKENS = (1, 2, 16, 31, 32, 128, 16384)
+
+
+class Traffic(NamedTuple):
+    """Arguments that a kernel must read and write once, and bytes beside them."""
+
+    read: tuple[str, ...]
+    written: tuple[str, ...]
+    written_per_token: int = 0  # outputs that the kernel allocates
+
+
+TRAFFIC = {
+    "rmsnorm": Traffic(("input", "weight"), ("out",)),
+    "fused_add_rmsnorm": Traffic(
+        ("input", "residual", "weight"), ("input", "residual")
+    ),
+    "dsv3_fused_a_gemm": Traffic(("mat_a", "mat_b"), ("out",)),
+    "dsv3_router_gemm": Traffic(("mat_a", "mat_b"), ("out",)),
+    # Not scale_a and scale_b: 8 bytes a call.
+    "bmm_fp8": Traffic(("a", "b"), ("out",)),
+    "concat_mla_k": Traffic(("k_nope", "k_rope"), ("k",)),
+    "silu_and_mul": Traffic(("input",), ("out",)),
+    "topk_softmax": Traffic(("gating_output",), ("topk_weights", "topk_ids")),
+    "topk_sigmoid": Traffic(
+        ("gating_output", "correction_bias"), ("topk_weights", "topk_ids")
+    ),
+    # Eight float32 weights and eight int32 ids a token.
+    "moe_fused_gate": Traffic(("input", "bias"), (), written_per_token=64),
+    "prepare_moe_input": Traffic(
+        ("topk_ids",),
+        (
+            "expert_offsets",
+            "blockscale_offsets",
+            "problem_sizes1",
+            "problem_sizes2",
+            "input_permutation",
+            "output_permutation",
+        ),
+    ),
+    "apply_shuffle_mul_sum": Traffic(("input", "permutation", "factors"), ("out",)),
+    # Not cumsum_buffer: scratch.
+    "moe_align_block_size": Traffic(
+        ("topk_ids",), ("sorted_token_ids", "experts_ids", "num_tokens_post_pad")
+    ),
+}
+
+
+class Formula(NamedTuple):
+    """FLOP and bytes that grow with the tokens, and bytes that do not."""
+
+    datapath: Datapath | None
+    flops_per_token: int
+    bytes_per_token: int
+    fixed_bytes: int
+
+
+FORMULAS = {
+    # 4 * 7168 + 3 FLOP; 2 * 7168 BF16; the weight's 7168 BF16.
+    ("rmsnorm", "input_layernorm"): Formula(Datapath.FP32, 28_675, 28_672, 14_336),
+    ("rmsnorm", "q_a_layernorm"): Formula(Datapath.FP32, 6_147, 6_144, 3_072),
+    ("rmsnorm", "kv_a_layernorm"): Formula(Datapath.FP32, 2_051, 2_048, 1_024),
+    # 5 * 7168 + 3 FLOP; 4 * 7168 BF16.
+    ("fused_add_rmsnorm", "post_attention_layernorm"): Formula(
+        Datapath.FP32, 35_843, 57_344, 14_336
+    ),
+    # 2 * 2112 * 7168 FLOP; (7168 + 2112) BF16; 2112 * 7168 BF16.
+    ("dsv3_fused_a_gemm", "fused_qkv_a_proj"): Formula(
+        Datapath.BF16_TENSOR, 30_277_632, 18_560, 30_277_632
+    ),
+    # 2 * 256 * 7168 FLOP; 7168 BF16 and 256 FP32; 256 * 7168 BF16.
+    ("dsv3_router_gemm", "gate"): Formula(
+        Datapath.BF16_TENSOR, 3_670_016, 15_360, 3_670_016
+    ),
+    # 128 heads: 2 * 128 * 512 FLOP; 128 FP8 and 512 BF16; 128 * 512 FP8.
+    ("bmm_fp8", "q_nope * w_kc"): Formula(
+        Datapath.FP8_TENSOR, 16_777_216, 147_456, 8_388_608
+    ),
+    # The same with 512 FP8 in and 128 BF16 out.
+    ("bmm_fp8", "attn * w_vc"): Formula(
+        Datapath.FP8_TENSOR, 16_777_216, 98_304, 8_388_608
+    ),
+    # 128 * 128 + 64 BF16 in, 128 * 192 out.
+    ("concat_mla_k", "concat_k"): Formula(None, 0, 82_048, 0),
+    # 4 FLOP and 6 bytes an output: 8 * 2048, 2048 and 18432 of them.
+    ("silu_and_mul", "act_fn"): Formula(Datapath.FP32, 65_536, 98_304, 0),
+    ("silu_and_mul", "shared_experts.act_fn"): Formula(Datapath.FP32, 8_192, 12_288, 0),
+    ("silu_and_mul", "dense_mlp.act_fn"): Formula(Datapath.FP32, 73_728, 110_592, 0),
+    # 5 * 256 FLOP; 256 FP32 in, 8 * (4 + 4) bytes out; the bias's 256 FP32.
+    ("topk_softmax", "topk"): Formula(Datapath.FP32, 1_280, 1_088, 0),
+    ("topk_sigmoid", "topk"): Formula(Datapath.FP32, 1_280, 1_088, 1_024),
+    ("moe_fused_gate", "topk"): Formula(Datapath.FP32, 1_280, 1_088, 1_024),
+    # 8 ids in and 16 out, 4 bytes each; tables of 2 * 257 + 2 * 768 int32.
+    ("prepare_moe_input", "experts"): Formula(None, 0, 96, 8_200),
+    # 2 * 8 * 7168 FLOP; 9 * 7168 BF16, 8 * (4 + 2) bytes of rows and factors.
+    ("apply_shuffle_mul_sum", "experts"): Formula(Datapath.FP32, 114_688, 129_072, 0),
+}
+
+
+def workload(name: str, op: str, tokens: int) -> Workload:
+    return load_kernel(name).workload(
+        Point(kernel=name, op=op, phase=Phase.DECODE, batch_size=tokens, seq_len=1)
+    )
+
+
+def bytes_of(tensor: torch.Tensor) -> int:
+    """Bytes of the elements that a view shows, not of the memory it lies in."""
+    return tensor.numel() * tensor.element_size()
+
+
+@pytest.mark.parametrize("tokens", TOKENS)
+@pytest.mark.parametrize(
+    ("name", "op"),
+    [(kernel.name, op.name) for kernel in load_kernels() for op in kernel.ops],
+)
+def test_bytes_are_those_of_the_tensors(name: str, op: str, tokens: int) -> None:
+    work = workload(name, op, tokens)
+    kernel = load_kernel(name)
+    args = kernel.make_inputs(work, DeviceTensors("meta", work.point))
+    traffic = TRAFFIC[name]
+    cost = kernel.cost(work)
+    written = sum(bytes_of(args[key]) for key in traffic.written)
+    assert cost.bytes_read == sum(bytes_of(args[key]) for key in traffic.read)
+    assert cost.bytes_written == written + traffic.written_per_token * tokens
+
+
+@pytest.mark.parametrize("tokens", TOKENS)
+@pytest.mark.parametrize(("name", "op"), FORMULAS)
+def test_cost_is_the_sum_worked_out_by_hand(name: str, op: str, tokens: int) -> None:
+    formula = FORMULAS[name, op]
+    cost = load_kernel(name).cost(workload(name, op, tokens))
+    flops = (
+        {formula.datapath: formula.flops_per_token * tokens} if formula.datapath else {}
+    )
+    assert cost.flops == flops
+    assert (
+        cost.bytes_read + cost.bytes_written
+        == formula.bytes_per_token * tokens + formula.fixed_bytes
+    )
+
+
+@pytest.mark.parametrize("tokens", TOKENS)
+def test_block_alignment_writes_a_list_for_the_worst_routing(tokens: int) -> None:
+    # The one cost that is no straight line: each of 8 * tokens ids alone in a block of
+    # 64, or, from 257 ids on, 257 experts that each fall 63 short, in whole blocks.
+    ids = 8 * tokens
+    rows = ids * 64 if ids < 257 else math.ceil((ids + 257 * 63) / 64) * 64
+    cost = load_kernel("moe_align_block_size").cost(
+        workload("moe_align_block_size", "experts", tokens)
+    )
+    assert cost.flops == {}
+    assert cost.bytes_read == 4 * ids
+    assert cost.bytes_written == 4 * (rows + rows // 64 + 1)
+
+
+def test_every_op_has_a_sum_worked_out_by_hand() -> None:
+    ops = {(kernel.name, op.name) for kernel in load_kernels() for op in kernel.ops}
+    assert ops - FORMULAS.keys() == {("moe_align_block_size", "experts")}
+
+
+@pytest.mark.parametrize(
+    ("name", "op", "shape"),
+    [
+        ("rmsnorm", "kv_a_layernorm", (4, 512, 0)),
+        ("dsv3_fused_a_gemm", "fused_qkv_a_proj", (4, 2112, 7168)),
+        ("dsv3_router_gemm", "gate", (4, 256, 7168)),
+        ("bmm_fp8", "q_nope * w_kc", (4, 512, 128)),
+        ("bmm_fp8", "attn * w_vc", (4, 128, 512)),
+        ("concat_mla_k", "concat_k", (4, 24576, 0)),
+        ("silu_and_mul", "act_fn", (32, 2048, 0)),
+        ("silu_and_mul", "dense_mlp.act_fn", (4, 18432, 0)),
+        ("moe_fused_gate", "topk", (4, 256, 0)),
+        ("prepare_moe_input", "experts", (4, 8, 0)),
+        ("apply_shuffle_mul_sum", "experts", (4, 7168, 0)),
+    ],
+)
+def test_shape_is_m_n_k_or_rows_and_their_width(
+    name: str, op: str, shape: tuple[int, int, int]
+) -> None:
+    assert load_kernel(name).shape(workload(name, op, 4)) == shape
