@@ -42,6 +42,13 @@ from dsprof.kernels.spec import Kernel
 RETRIED = frozenset({Status.FAILED, Status.TIMEOUT})
 
 
+# What decides a kernel's speed: rows measured with different ones do not belong in
+# one profile.
+SAME_WHEN_RESUMED = (
+    "gpu", "driver", "cuda_driver", "torch", "torch_cuda", "triton", "sgl_kernel",
+)  # fmt: skip
+
+
 class Meter(Protocol):
     """Measures how busy the GPU is while its block runs."""
 
@@ -130,7 +137,7 @@ def run_sweep(
             try:
                 _measure(request, worker, writer, points, watch)
             finally:
-                writer.close()
+                writer.pack_samples()
                 write_exports(request.output, load_profile(request.output))
         writer.update_header(
             summary=RunSummary(
@@ -152,7 +159,7 @@ def _open(
 ) -> tuple[ProfileWriter, list[Point]]:
     """Start or continue the profile; the second value is what is left to measure."""
     device = request.device or _device(worker.greeting)
-    environment = collect_environment()
+    environment = collect_environment(gpu_uuid=worker.greeting.gpu_uuid)
     points = plan(request.sweep, request.kernels)
     if request.resume:
         recorded = _recorded(request.output, device, environment)
@@ -259,8 +266,9 @@ def _recorded(
             f"{output} was recorded on {profile.device.name}; this is {device.name}. "
             "Continue it there, or record a new profile with another --output."
         )
-    for name, recorded in profile.environment.items():
-        if not name.startswith("dsprof") and environment.get(name) != recorded:
+    for name in SAME_WHEN_RESUMED:
+        recorded = profile.environment.get(name)
+        if environment.get(name) != recorded:
             raise UsageError(
                 f"{output} was recorded with {name} {recorded}; here it is "
                 f"{environment.get(name)}. Record a new profile with another --output."

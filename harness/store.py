@@ -78,8 +78,6 @@ class ProfileWriter:
     def __init__(self, path: Path, profile: Profile) -> None:
         self.path = path
         self.profile = profile
-        self._rows = (path / ROWS_FILE).open("a", encoding="utf-8", newline="")
-        self._journal = (path / JOURNAL_FILE).open("a", encoding="utf-8")
 
     @classmethod
     def create(cls, path: Path, profile: Profile) -> "ProfileWriter":
@@ -105,39 +103,32 @@ class ProfileWriter:
         self, measurement: Measurement, samples_us: Mapping[Cache, Sequence[float]]
     ) -> None:
         """Write one row and its raw samples, and wait until they are on disk."""
-        for cache, times_us in samples_us.items():
-            entry = {
+        entries = [
+            {
                 "label": measurement.point.label,
                 "cache": cache,
                 "time_us": [round(time_us, 4) for time_us in times_us],
             }
-            self._journal.write(json.dumps(entry) + "\n")
-        self._sync(self._journal)
-        self._rows.write(timing_csv.to_line(measurement))
-        self._sync(self._rows)
+            for cache, times_us in samples_us.items()
+        ]
+        lines = [json.dumps(entry) + "\n" for entry in entries]
+        _append(self.path / JOURNAL_FILE, "".join(lines))
+        _append(self.path / ROWS_FILE, timing_csv.to_line(measurement))
 
     def update_header(self, **changes: Any) -> None:  # noqa: ANN401 -- Profile's fields
         """Replace fields of profile.json, such as the summary at the end."""
         self.profile = replace(self.profile, **changes)
         _write_header(self.path, self.profile)
 
-    def close(self) -> None:
-        """Pack the samples; what the journal holds moves into samples.parquet."""
-        self._rows.close()
-        self._journal.close()
+    def pack_samples(self) -> None:
+        """Move what the journal of samples holds into samples.parquet."""
         frame = load_samples(self.path)
         for column in ("label", "cache"):
             frame[column] = frame[column].astype("category")
-        frame = frame.astype({"sample": "uint16", "time_us": "float32"})
         temporary = self.path / f"{SAMPLES_FILE}.tmp"
         frame.to_parquet(temporary, compression="zstd", index=False)
         temporary.replace(self.path / SAMPLES_FILE)
-        (self.path / JOURNAL_FILE).unlink()
-
-    @staticmethod
-    def _sync(file: Any) -> None:  # noqa: ANN401 -- an open text file
-        file.flush()
-        os.fsync(file.fileno())
+        (self.path / JOURNAL_FILE).unlink(missing_ok=True)
 
 
 def refuse_existing(path: Path) -> None:
@@ -146,6 +137,14 @@ def refuse_existing(path: Path) -> None:
         raise UsageError(
             f"{path} exists. Continue it with --resume, or choose another --output."
         )
+
+
+def _append(path: Path, text: str) -> None:
+    """Append and wait until it is on disk."""
+    with path.open("a", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def replace_file(path: Path, text: str) -> None:

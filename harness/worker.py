@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import IO
+from typing import IO, TypeAlias
 
 from dsprof.harness.bench import Bench
 from dsprof.harness.clocks import NvmlClocks
@@ -35,19 +35,18 @@ class Greeting:
     missing: Mapping[str, str]  # kernel -> reason
 
 
-def main() -> None:
+OpenBench: TypeAlias = Callable[[Sweep], tuple[Bench, Greeting]]
+
+
+def main(open_bench: OpenBench | None = None) -> None:
     """Serve on the process's own standard input and output."""
     # Libraries print to descriptor 1; answers go out on a duplicate of it.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    serve(sys.stdin, answers, open_gpu)
+    serve(sys.stdin, answers, open_bench or open_gpu)
 
 
-def serve(
-    requests: IO[str],
-    answers: IO[str],
-    open_bench: Callable[[Sweep], tuple[Bench, Greeting]],
-) -> None:
+def serve(requests: IO[str], answers: IO[str], open_bench: OpenBench) -> None:
     """Answer requests until they end or the GPU context is lost."""
     sweep = from_plain(Sweep, json.loads(requests.readline()))
     try:

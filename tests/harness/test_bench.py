@@ -1,0 +1,114 @@
+import subprocess
+import sys
+
+import pytest
+
+from dsprof.harness.bench import Bench, Outcome
+from dsprof.harness.records import Cache, Phase, Point, Status
+from dsprof.harness.sweep import make_sweep
+from tests.harness.toy import KERNELS, FakeStopwatch
+
+
+@pytest.fixture
+def stopwatch() -> FakeStopwatch:
+    return FakeStopwatch()
+
+
+@pytest.fixture
+def bench(stopwatch: FakeStopwatch) -> Bench:
+    return Bench(
+        make_sweep(list(KERNELS.values())),
+        device="cpu",
+        compute_capability=(9, 0),
+        stopwatch=stopwatch,
+        load=KERNELS.__getitem__,
+    )
+
+
+def measure(bench: Bench, kernel: str, batch_size: int = 4) -> Outcome:
+    point = Point(
+        kernel=kernel, op="small", phase=Phase.DECODE, batch_size=batch_size, seq_len=1
+    )
+    return bench.measure(point)
+
+
+def test_a_correct_kernel_is_timed_warm_and_cold(bench: Bench) -> None:
+    outcome = measure(bench, "double")
+    row = outcome.measurement
+    assert row.status is Status.OK
+    assert row.warm is not None
+    assert row.cold is not None
+    assert (row.warm.median_us, row.cold.median_us) == (10.0, 20.0)
+    assert len(outcome.samples_us[Cache.WARM]) == 100
+    assert (row.m, row.n, row.k) == (4, 8, 0)
+    assert row.total_bytes == 4 * 8 * 4
+    assert row.provider.startswith("dsprof ")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "reason"),
+    [
+        ("triple", "out is off by "),
+        ("leave_last_row", "8 of 32"),
+        ("allocate_and_leave", "32 of 32"),
+        ("give_nan", "32 of 32"),
+    ],
+)
+def test_a_wrong_output_is_a_row_with_its_error_and_no_time(
+    bench: Bench, stopwatch: FakeStopwatch, kernel: str, reason: str
+) -> None:
+    outcome = measure(bench, kernel)
+    row = outcome.measurement
+    assert row.status is Status.INCORRECT
+    assert reason in row.reason
+    assert row.error is not None
+    assert row.warm is row.cold is None
+    assert not outcome.samples_us
+    assert stopwatch.calls == 0
+
+
+def test_a_kernel_that_raises_fails_its_point_with_the_first_line(bench: Bench) -> None:
+    outcome = measure(bench, "complain")
+    assert outcome.measurement.status is Status.FAILED
+    assert outcome.measurement.reason == "RuntimeError: the kernel refused"
+    assert not outcome.context_lost
+    assert measure(bench, "double").measurement.status is Status.OK
+
+
+def test_a_kernel_no_package_has_is_unavailable_and_says_what_to_install(
+    bench: Bench,
+) -> None:
+    row = measure(bench, "absent").measurement
+    assert row.status is Status.UNAVAILABLE
+    assert "toylib" in row.reason
+    assert "toy-lib" in row.reason
+
+
+def test_a_kernel_for_a_later_chip_is_unsupported(bench: Bench) -> None:
+    row = measure(bench, "future").measurement
+    assert row.status is Status.UNSUPPORTED
+    assert row.reason == "future needs compute capability 10.0; this GPU has 9.0."
+
+
+def test_a_shape_beyond_the_limit_is_a_row_with_the_reason(bench: Bench) -> None:
+    assert measure(bench, "limited", 1).measurement.status is Status.OK
+    row = measure(bench, "limited", 2).measurement
+    assert (row.status, row.reason) == (Status.OUT_OF_LIMIT, "one token only")
+
+
+def test_missing_reasons_are_known_without_measuring(bench: Bench) -> None:
+    assert bench.missing_reason("double") is None
+    assert "toylib" in (bench.missing_reason("absent") or "")
+    assert "10.0" in (bench.missing_reason("future") or "")
+
+
+def test_measuring_leaves_torchs_settings_as_they_were(bench: Bench) -> None:
+    import torch
+
+    measure(bench, "double")
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_importing_the_bench_imports_no_torch() -> None:
+    code = "import sys, dsprof.harness.bench; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

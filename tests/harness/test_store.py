@@ -1,0 +1,153 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from dsprof.harness import store
+from dsprof.harness.errors import ProfileError, UsageError
+from dsprof.harness.records import Cache, Status
+from dsprof.harness.store import ProfileWriter, load_profile, load_samples
+from tests.conftest import Factory
+
+SAMPLES = {Cache.WARM: (10.0, 10.5), Cache.COLD: (12.0,)}
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, make_profile: Factory, make_measurement: Factory) -> Path:
+    """Record a finished profile of two rows."""
+    writer = ProfileWriter.create(tmp_path / "run", make_profile(measurements=()))
+    for batch_size in (1, 4):
+        writer.append(make_measurement(batch_size=batch_size), SAMPLES)
+    writer.pack_samples()
+    return writer.path
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
+
+
+def test_what_was_written_comes_back(
+    recorded: Path, make_profile: Factory, make_measurement: Factory
+) -> None:
+    rows = (make_measurement(batch_size=1), make_measurement(batch_size=4))
+    assert load_profile(recorded) == make_profile(measurements=rows)
+
+
+def test_every_row_is_on_disk_before_the_next_is_measured(
+    tmp_path: Path, make_profile: Factory, make_measurement: Factory
+) -> None:
+    writer = ProfileWriter.create(tmp_path, make_profile(measurements=()))
+    writer.append(make_measurement(), SAMPLES)
+    # Not packed: this is what a killed run leaves.
+    assert load_profile(tmp_path).measurements == (make_measurement(),)
+    assert list(load_samples(tmp_path).time_us) == [10.0, 10.5, 12.0]
+
+
+def test_raw_samples_are_kept_by_point_and_cache(recorded: Path) -> None:
+    frame = load_samples(recorded)
+    assert list(frame.columns) == ["label", "cache", "sample", "time_us"]
+    first = frame[frame.label == "rmsnorm/input_layernorm/decode/B=1,S=1"]
+    assert list(first.cache) == ["warm", "warm", "cold"]
+    assert list(first["sample"]) == [0, 1, 0]
+    assert not (recorded / store.JOURNAL_FILE).exists()
+
+
+def test_a_row_cut_off_by_a_kill_is_left_out_and_the_others_load(
+    recorded: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = recorded / store.ROWS_FILE
+    os.truncate(rows, rows.stat().st_size - 5)
+    assert [row.point.batch_size for row in load_profile(recorded).measurements] == [1]
+    assert f"{rows}, line 3 is cut off" in caplog.text
+
+
+def test_a_resumed_profile_drops_the_cut_row_and_goes_on(
+    recorded: Path, make_measurement: Factory
+) -> None:
+    rows = recorded / store.ROWS_FILE
+    os.truncate(rows, rows.stat().st_size - 5)
+    writer = ProfileWriter.resume(recorded, load_profile(recorded))
+    writer.append(make_measurement(batch_size=8), SAMPLES)
+    writer.pack_samples()
+    sizes = [row.point.batch_size for row in load_profile(recorded).measurements]
+    assert sizes == [1, 8]
+    assert load_samples(recorded).label.nunique() == 3  # what was measured stays
+
+
+def test_of_a_point_measured_again_the_last_row_and_samples_count(
+    recorded: Path, make_measurement: Factory
+) -> None:
+    failed = make_measurement(
+        batch_size=1, status=Status.FAILED, reason="out of memory"
+    )
+    writer = ProfileWriter.resume(recorded, load_profile(recorded))
+    writer.append(failed, {})
+    writer.append(make_measurement(batch_size=4), {Cache.WARM: (20.0, 21.0)})
+    writer.pack_samples()
+    assert load_profile(recorded).measurements[0] == failed
+    again = load_samples(recorded).query(
+        "label.str.contains('B=4') and cache == 'warm'"
+    )
+    assert list(again.time_us) == [20.0, 21.0]
+
+
+def test_the_header_can_be_updated_without_touching_rows(recorded: Path) -> None:
+    before = (recorded / store.ROWS_FILE).read_bytes()
+    profile = load_profile(recorded)
+    writer = ProfileWriter(recorded, profile)
+    writer.update_header(commands=("dsprof time", "dsprof time --resume"))
+    assert load_profile(recorded).commands == ("dsprof time", "dsprof time --resume")
+    assert (recorded / store.ROWS_FILE).read_bytes() == before
+
+
+def test_an_existing_folder_is_never_written_to(
+    recorded: Path, make_profile: Factory
+) -> None:
+    before = contents(recorded)
+    with pytest.raises(UsageError, match=r"run exists\. Continue it with --resume"):
+        ProfileWriter.create(recorded, make_profile())
+    assert contents(recorded) == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (lambda text: text[: len(text) // 2], r"profile\.json, line \d+: "),
+        (lambda _text: "", r"profile\.json, line 1: Expecting value"),
+        (lambda _text: "[]", r"profile\.json: schema version None"),
+        (lambda text: text.replace('"schema_version": 1', '"schema_version": 99'),
+         "schema version 99; this dsprof reads 1"),
+        (lambda text: text.replace('"warmups": 10', '"warmups": "ten"'),
+         "sweep.warmups: expected int, found 'ten'"),
+        (lambda text: text.replace('"slots"', '"slits"'), "unknown field slits"),
+    ],
+)  # fmt: skip
+def test_a_broken_header_is_named_and_left_untouched(
+    recorded: Path, damage: object, problem: str
+) -> None:
+    header = recorded / store.HEADER_FILE
+    header.write_text(damage(header.read_text()))  # type: ignore[operator]
+    before = contents(recorded)
+    with pytest.raises(ProfileError, match=problem):
+        load_profile(recorded)
+    assert contents(recorded) == before
+
+
+def test_a_missing_profile_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match="Make one with: dsprof time --output"):
+        load_profile(tmp_path / "nowhere")
+
+
+def test_bytes_that_are_no_text_are_named_with_their_line(recorded: Path) -> None:
+    with (recorded / store.ROWS_FILE).open("ab") as file:
+        file.write(b"\xff\xfe\n")
+    with pytest.raises(ProfileError, match=r"timing\.csv, line 4: not UTF-8"):
+        load_profile(recorded)
+
+
+def test_a_header_is_json_that_others_can_read(recorded: Path) -> None:
+    header = json.loads((recorded / store.HEADER_FILE).read_text())
+    assert header["schema_version"] == 1
+    assert header["device"]["id"] == "toy"
+    assert "measurements" not in header
