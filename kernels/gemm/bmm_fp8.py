@@ -55,7 +55,7 @@ def call(op: Callable[..., None], args: Tensors) -> Tensors:
         args["scale_a"],
         args["scale_b"],
         args["workspace"],
-        # Each stream has its own handle, so it is asked for where the call runs.
+        # The handle is the calling thread's, so it is asked for at the call.
         torch.cuda.current_blas_handle(),
     )
     return {"out": args["out"]}
