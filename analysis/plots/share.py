@@ -1,0 +1,158 @@
+"""Share of the bounding roof that each op reaches at the reported sizes."""
+
+from typing import TYPE_CHECKING
+
+from dsprof.analysis.plots.style import (
+    CACHE_COLORS,
+    GRID_COLOR,
+    ROOF_COLOR,
+    TEXT_COLOR,
+    clean,
+    handle,
+    new_figure,
+    plain,
+)
+from dsprof.analysis.sizes import REPORTED_SIZES, ProblemSize
+from dsprof.harness.records import Cache
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ROW_HEIGHT_IN = 0.27
+NAME_CHARACTER_IN = 0.066  # mean width at 8 pt
+ROOF_PCT = 100
+CACHE_MARKERS = {Cache.WARM: "o", Cache.COLD: "s"}
+
+
+def share_figure(frame: "pd.DataFrame") -> "Figure":
+    """Percent of the roof, warm and cold, a row an op and a panel a reported size.
+
+    The axis is logarithmic and goes past 100: a warm point beyond the roof is
+    served by L2. An op without a time says its status in its row.
+    """
+    at_sizes = {size: _at(frame, size) for size in REPORTED_SIZES}
+    rows = _row_names(at_sizes)
+    names = [plain(f"{kernel} \N{MIDDLE DOT} {op}") for kernel, op in rows]
+    figure = new_figure(13.5, 1.8 + ROW_HEIGHT_IN * max(len(rows), 4))
+    width, height = figure.get_size_inches()
+    figure.subplots_adjust(
+        left=(0.4 + NAME_CHARACTER_IN * max(map(len, names), default=4)) / width,
+        right=1 - 0.25 / width,
+        top=1 - 1.0 / height,
+        bottom=0.65 / height,
+        wspace=0.06,
+    )
+    panels = figure.subplots(1, len(at_sizes), sharex=True, sharey=True)
+    figure.suptitle("Share of the bounding roof", fontsize=13, y=1 - 0.3 / height)
+    low_pct, high_pct = _limits(at_sizes)
+    for axes, (size, found) in zip(panels, at_sizes.items(), strict=True):
+        axes.set_xscale("log")
+        axes.set_xlim(low_pct, high_pct)
+        _panel(axes, found, rows)
+        axes.set_title(size.title, fontsize=10, color=TEXT_COLOR)
+    panels[0].set_yticks(range(len(rows)), names)
+    panels[0].set_ylim(max(len(rows), 1) - 0.4, -0.6)
+    figure.supxlabel(
+        "Share of the bounding roof (%), log scale", fontsize=10, y=0.16 / height
+    )
+    _draw_legend(figure, y=1 - 0.42 / height)
+    return figure
+
+
+def _at(frame: "pd.DataFrame", size: ProblemSize) -> "pd.DataFrame":
+    return frame[
+        (frame["phase"] == size.phase.value)
+        & (frame["batch_size"] == size.batch_size)
+        & (frame["seq_len"] == size.seq_len)
+    ]
+
+
+def _name(row: "pd.Series") -> tuple[str, str]:
+    import pandas as pd
+
+    kv = "" if pd.isna(row["kv_len"]) else f" kv={row['kv_len']}"
+    return str(row["kernel"]), f"{row['op']}{kv}"
+
+
+def _row_names(at_sizes: dict[ProblemSize, "pd.DataFrame"]) -> list[tuple[str, str]]:
+    names = [_name(row) for found in at_sizes.values() for _, row in found.iterrows()]
+    return list(dict.fromkeys(names))
+
+
+def _limits(at_sizes: dict[ProblemSize, "pd.DataFrame"]) -> tuple[float, float]:
+    shares = [
+        share
+        for found in at_sizes.values()
+        for cache in Cache
+        for share in found[f"{cache}_peak_pct"].dropna()
+        if share > 0
+    ]
+    return min([*shares, 1.0]) / 2, max([*shares, ROOF_PCT]) * 2
+
+
+def _panel(axes: "Axes", found: "pd.DataFrame", rows: list[tuple[str, str]]) -> None:
+    clean(axes)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.set_major_formatter(lambda pct, _: f"{pct:g}")
+    axes.axvline(ROOF_PCT, color=ROOF_COLOR, linewidth=1.2)
+    timed = {_name(row): row for _, row in found.iterrows()}
+    for y, name in enumerate(rows):
+        axes.axhline(y, color=GRID_COLOR, linewidth=0.6, zorder=0)
+        if name not in timed:
+            _say(axes, y, "no row")
+        elif timed[name][["warm_peak_pct", "cold_peak_pct"]].isna().all():
+            _say(axes, y, str(timed[name]["status"]).replace("_", " "))
+        else:
+            _draw_row(axes, y, timed[name])
+
+
+def _draw_row(axes: "Axes", y: int, row: "pd.Series") -> None:
+    shares = [row[f"{cache}_peak_pct"] for cache in Cache]
+    axes.plot(shares, [y] * len(shares), color="#B0B0B0", linewidth=1.5, zorder=1)
+    for cache, share in zip(Cache, shares, strict=True):
+        axes.plot(
+            share,
+            y,
+            marker=CACHE_MARKERS[cache],
+            color=CACHE_COLORS[cache],
+            markersize=5,
+            zorder=3,
+        )
+
+
+def _say(axes: "Axes", y: int, text: str) -> None:
+    axes.annotate(
+        plain(text),
+        (0, y),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=7.5,
+        color="#777777",
+        backgroundcolor="white",
+    )
+
+
+def _draw_legend(figure: "Figure", y: float) -> None:
+    figure.legend(
+        handles=[
+            *(
+                handle(
+                    f"{cache} L2",
+                    color=CACHE_COLORS[cache],
+                    marker=CACHE_MARKERS[cache],
+                )
+                for cache in Cache
+            ),
+            handle("roof", color=ROOF_COLOR, linestyle="-"),
+        ],
+        loc="upper center",
+        bbox_to_anchor=(0.5, y),
+        ncols=3,
+        frameon=False,
+        fontsize=9,
+    )

@@ -1,0 +1,102 @@
+"""The look that all figures share: colours, markers, type, grid, file format."""
+
+from collections.abc import Iterable
+from io import BytesIO
+from typing import TYPE_CHECKING, Literal
+
+from dsprof.harness.records import Cache, Phase
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+# Okabe and Ito, "Color Universal Design" (2008), without its yellow, which is too
+# pale for text on white; brown and grey are added, told apart by lightness.
+PALETTE = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"),
+    *("#7A5C1E", "#8A8A8A"),
+)
+CACHE_COLORS = {Cache.WARM: "#D55E00", Cache.COLD: "#0072B2"}
+PHASE_MARKERS = {Phase.DECODE: "o", Phase.PREFILL: "^"}
+TEXT_COLOR, ROOF_COLOR, GRID_COLOR = "#222222", "#444444", "#E4E4E4"
+DPI = 150
+
+
+def plain(text: object) -> str:
+    """Text that matplotlib draws as it is: a dollar sign starts no formula."""
+    return " ".join(str(text).split()).replace("$", r"\$")
+
+
+def category_colors(categories: Iterable[str]) -> dict[str, str]:
+    """One colour a category in order of first appearance; a tenth starts over."""
+    names = list(dict.fromkeys(categories))
+    return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
+
+
+def ink(color: str) -> str:
+    """The colour dark enough for small text on white."""
+    from matplotlib.colors import to_hex, to_rgb
+
+    red, green, blue = to_rgb(color)
+    return to_hex((0.65 * red, 0.65 * green, 0.65 * blue))
+
+
+def new_figure(width_in: float, height_in: float) -> "Figure":
+    """A figure with its own Agg canvas; nothing is registered with pyplot."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width_in, height_in), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def clean(axes: "Axes") -> None:
+    """Hairline grid behind the data, no frame on top and right."""
+    axes.grid(visible=True, color=GRID_COLOR, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8, colors=TEXT_COLOR, length=3)
+
+
+def handle(
+    label: str,
+    *,
+    color: str = TEXT_COLOR,
+    marker: str = "",
+    linestyle: Literal["", "-", "--"] = "",
+) -> "Line2D":
+    """A legend entry that belongs to no axes."""
+    from matplotlib.lines import Line2D
+
+    return Line2D(
+        [],
+        [],
+        label=plain(label),
+        color=color,
+        marker=marker,
+        linestyle=linestyle,
+        markersize=6,
+    )
+
+
+def note_empty(axes: "Axes", text: str) -> None:
+    """Say in the middle of a panel why it is empty."""
+    axes.text(
+        0.5,
+        0.5,
+        plain(text),
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        fontsize=10,
+        color=TEXT_COLOR,
+    )
+
+
+def to_png(figure: "Figure") -> bytes:
+    """The figure as PNG; equal figures give equal bytes."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,37 @@
+"""dsprof report: the whole report of a profile, in Markdown and one HTML file."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command(name="report")
+@click.argument("profile", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=Path("dsprof-report"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder to make.",
+)
+@click.option("--force", is_flag=True, help="Replace an existing report.")
+def command(profile: Path | None, output: Path, force: bool) -> None:  # noqa: FBT001 -- click passes flags so
+    """Write the report of PROFILE: summary, roofline, figures and one HTML file.
+
+    Without PROFILE, of the H200 profile that comes with dsprof. Needs no GPU.
+
+    \b
+    dsprof report
+    dsprof report profiles/h200-sxm/2026-11-20-first --output h200-report
+    dsprof report --force
+    """
+    from dsprof.analysis.report.folder import create_report
+    from dsprof.harness.store import find_bundled_profile, load_profile
+
+    path = find_bundled_profile() if profile is None else profile
+    written = create_report(load_profile(path), output, replace=force)
+    click.echo(f"Report of {path}:")
+    for file in written:
+        click.echo(f"  {file}")
