@@ -36,6 +36,7 @@ from dsprof.harness.worker_process import (
     WorkerTimeoutError,
 )
 from dsprof.kernels import deepseek
+from dsprof.kernels.registry import NO_FILE_REASON, kernel_files
 from dsprof.kernels.spec import Kernel
 
 # Statuses that a resumed run tries again; the others would come out the same.
@@ -221,7 +222,9 @@ def catalogue(
                 summary="",
                 ops=(),
                 limits=(),
-                reason="not part of this run",
+                reason=(
+                    "not part of this run" if name in kernel_files() else NO_FILE_REASON
+                ),
             ),
         )
     order = {name: index for index, (name, _, _) in enumerate(deepseek.KERNELS)}

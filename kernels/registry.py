@@ -10,6 +10,7 @@ from dsprof.kernels import deepseek as ds
 from dsprof.kernels.spec import Kernel
 
 KERNELS_DIR = Path(__file__).parent
+NO_FILE_REASON = "dsprof has no file for it yet"
 
 
 @cache

@@ -8,10 +8,8 @@ import click
 from dsprof.harness.availability import find_gpu, why_not
 from dsprof.harness.commands.options import members_of
 from dsprof.kernels import deepseek
-from dsprof.kernels.registry import load_kernels
+from dsprof.kernels.registry import NO_FILE_REASON, load_kernels
 from dsprof.kernels.spec import Category
-
-NO_FILE = "dsprof has no file for it yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +63,7 @@ def _rows() -> list[Listed]:
             category=category,
             ops=(),
             summary="",
-            why_not=NO_FILE,
+            why_not=NO_FILE_REASON,
         )
         for name, source, category in deepseek.KERNELS
     }

@@ -4,10 +4,9 @@ from click.testing import CliRunner
 
 from dsprof.harness.availability import why_not
 from dsprof.harness.cli import cli
-from dsprof.harness.commands.list import NO_FILE
 from dsprof.harness.environment import Gpu
 from dsprof.kernels import deepseek
-from dsprof.kernels.registry import kernel_files, load_kernel
+from dsprof.kernels.registry import NO_FILE_REASON, kernel_files, load_kernel
 
 H200 = Gpu(
     name="NVIDIA H200",
@@ -28,7 +27,7 @@ def test_it_lists_all_23_kernels_of_the_model_in_order() -> None:
     rows = json.loads(CliRunner().invoke(cli, ["list", "--json"]).output)
     names = [row["kernel"] for row in rows]
     assert names[:23] == [name for name, _, _ in deepseek.KERNELS]
-    without_file = {row["kernel"] for row in rows if row["why_not"] == NO_FILE}
+    without_file = {row["kernel"] for row in rows if row["why_not"] == NO_FILE_REASON}
     assert without_file == set(names) - set(kernel_files())
 
 
