@@ -1,7 +1,5 @@
 """Measures one point: binds the kernel, checks its output, then times it."""
 
-import importlib.metadata
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -11,8 +9,9 @@ from dsprof.harness.records import Cache, Measurement, Point, Status, Sweep, Tim
 from dsprof.harness.samples import summarize
 from dsprof.harness.tensors import DeviceTensors
 from dsprof.harness.timing import Stopwatch
+from dsprof.harness.versions import UNKNOWN, package_version
 from dsprof.kernels.registry import load_kernel
-from dsprof.kernels.spec import Call, Kernel, Provider, Tensors, Workload
+from dsprof.kernels.spec import Call, Kernel, Tensors, Workload
 
 NVTX_DOMAIN = "dsprof"
 
@@ -204,7 +203,8 @@ def _bind_first(kernel: Kernel) -> Binding:
         except (ImportError, AttributeError, OSError, RuntimeError) as error:
             reasons.append(f"{provider.package}: {_first_line(error)}")
         else:
-            return Binding(call=call, provider=_provider_name(provider))
+            version = package_version(provider.package) or UNKNOWN
+            return Binding(call=call, provider=f"{provider.package} {version}")
     distributions = " or ".join(
         dict.fromkeys(provider.distribution for provider in kernel.providers)
     )
@@ -212,15 +212,6 @@ def _bind_first(kernel: Kernel) -> Binding:
         call=None,
         reason=f"{'; '.join(reasons)}. Install {distributions} for this torch.",
     )
-
-
-def _provider_name(provider: Provider) -> str:
-    """Package and version whose code runs; a package may lack installed metadata."""
-    version = getattr(sys.modules.get(provider.package), "__version__", None)
-    if version is None:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            version = importlib.metadata.version(provider.distribution)
-    return f"{provider.package} {version or '(version unknown)'}"
 
 
 def _ended(blank: Measurement, status: Status, reason: str) -> Outcome:

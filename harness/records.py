@@ -56,7 +56,12 @@ class TimingState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Statistics of one sample set; times are per call, in microseconds."""
+    """Statistics of one sample set; times are per call, in microseconds.
+
+    Clocks, power and throttle reasons are one NVML reading while it ran. NVML
+    refreshes power about every 100 ms, so after a short point it is partly the one
+    before's.
+    """
 
     median_us: float
     mad_us: float
