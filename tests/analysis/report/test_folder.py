@@ -1,0 +1,121 @@
+from pathlib import Path
+
+import pytest
+
+from dsprof.analysis.report.folder import create_report, is_report, write_report
+from dsprof.harness.errors import UsageError
+from dsprof.harness.records import Profile, Status
+from tests.conftest import Factory
+
+
+@pytest.fixture
+def profile(make_profile: Factory) -> Profile:
+    made: Profile = make_profile()
+    return made
+
+
+def files(folder: Path) -> set[str]:
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_report_is_two_documents_three_figures_and_a_page(
+    profile: Profile, tmp_path: Path
+) -> None:
+    written = write_report(profile, tmp_path)
+    assert files(tmp_path) == {
+        *("summary.md", "roofline.md", "report.html"),
+        *("figures/roofline.png", "figures/time.png", "figures/share.png"),
+    }
+    assert set(written) == {tmp_path / name for name in files(tmp_path)}
+    assert is_report(tmp_path)
+
+
+def test_the_page_holds_its_figures_and_loads_nothing(
+    make_profile: Factory, make_measurement: Factory, tmp_path: Path
+) -> None:
+    rows = (make_measurement(kernel="<script>alert(1)</script>", reason="a|b"),)
+    write_report(make_profile(measurements=rows), tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count('src="data:image/png;base64,') == 3
+    assert page.count("src=") == 3
+    assert "<script" not in page
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_a_profile_without_times_still_makes_a_report(
+    make_profile: Factory, make_measurement: Factory, tmp_path: Path, *, timed: bool
+) -> None:
+    rows = (make_measurement(status=Status.FAILED),) if timed else ()
+    write_report(make_profile(measurements=rows), tmp_path)
+    assert is_report(tmp_path)
+
+
+def test_a_new_folder_is_made_with_its_parents_and_nothing_beside_it(
+    profile: Profile, tmp_path: Path
+) -> None:
+    output = tmp_path / "deep" / "report"
+    create_report(profile, output, replace=False)
+    assert is_report(output)
+    assert list(output.parent.iterdir()) == [output]
+
+
+def test_an_existing_folder_is_not_replaced_unless_asked(
+    profile: Profile, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="Replace it with --force"):
+        create_report(profile, tmp_path, replace=False)
+
+
+def test_an_old_report_is_replaced_whole_if_asked(
+    profile: Profile, tmp_path: Path
+) -> None:
+    output = tmp_path / "report"
+    create_report(profile, output, replace=False)
+    (output / "summary.md").write_text("old")
+    (output / "figures" / "time.png").unlink()
+    create_report(profile, output, replace=True)
+    assert (output / "summary.md").read_text() != "old"
+    assert "figures/time.png" in files(output)
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.parametrize("made_before", [False, True])
+def test_a_folder_with_anything_else_in_it_is_never_replaced(
+    profile: Profile, tmp_path: Path, *, made_before: bool
+) -> None:
+    output = tmp_path / "thesis"
+    if made_before:
+        create_report(profile, output, replace=False)
+    output.mkdir(exist_ok=True)
+    (output / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="holds more than a dsprof report"):
+        create_report(profile, output, replace=True)
+    assert (output / "notes.txt").read_text() == "mine"
+
+
+def test_a_page_that_dsprof_did_not_make_is_no_report(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("<html>mine</html>")
+    assert not is_report(tmp_path)
+
+
+def test_an_empty_folder_may_be_replaced(profile: Profile, tmp_path: Path) -> None:
+    output = tmp_path / "empty"
+    output.mkdir()
+    create_report(profile, output, replace=True)
+    assert is_report(output)
+
+
+def test_a_file_in_the_way_is_named_and_kept(profile: Profile, tmp_path: Path) -> None:
+    output = tmp_path / "report"
+    output.write_text("mine")
+    with pytest.raises(UsageError, match="is not a folder"):
+        create_report(profile, output, replace=True)
+    with pytest.raises(UsageError, match="Cannot write"):
+        create_report(profile, output / "below", replace=False)
+    assert output.read_text() == "mine"
