@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from dsprof.analysis.numerals import rated
+from dsprof.analysis.numerals import plural, rated
 from dsprof.analysis.plots.labels import PointLabel, place_labels
 from dsprof.analysis.plots.style import (
     PHASE_MARKERS,
@@ -244,6 +244,6 @@ def _zero_flop_note(timed: "pd.DataFrame") -> str:
     if not names:
         return "Every timed point does FLOP and is drawn."
     return (
-        f"Not drawn, because a log axis has no zero: {points} timed points "
+        f"Not drawn, because a log axis has no zero: {plural(points, 'timed point')} "
         f"without FLOP, of {', '.join(map(plain, names))}."
     )

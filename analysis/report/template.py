@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dsprof.analysis.numerals import rated, significant
+from dsprof.analysis.numerals import plural, rated, significant
 from dsprof.analysis.report import markdown
 
 
@@ -30,5 +30,6 @@ def render(template: str, view: object) -> str:
         "table": markdown.table,
         "number": significant,
         "rated": rated,
+        "plural": plural,
     }
     return environment.get_template(template).render(view=view)

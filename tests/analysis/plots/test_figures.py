@@ -101,7 +101,7 @@ def test_the_roofline_counts_and_names_what_a_log_axis_cannot_show(
     profile: Profile,
 ) -> None:
     figure = roofline_figure(measurements_frame(profile), profile.device)
-    assert "1 timed points without FLOP, of concat." in texts(figure)
+    assert "1 timed point without FLOP, of concat." in texts(figure)
 
 
 def offsets(axes: Axes) -> list[list[float]]:
