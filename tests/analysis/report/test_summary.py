@@ -83,7 +83,7 @@ def test_changing_one_time_changes_the_cells_of_that_row_only(
     after = replace(profile, measurements=(*profile.measurements[:2], slower))
     slot, total, scaling = changed_lines(render_summary(profile), render_summary(after))
     assert row(slot, "| `rmsnorm`")[2:4] == ["0.0110", "0.0120"]
-    assert total.startswith("- Warm: 1 timed slot: 11.0 us")
+    assert total.startswith("- Warm, 1 timed slot: 11.0 us")
     assert row(scaling, "| `rmsnorm`")[2:] == ["10.0", "10.0", "11.0"]
 
 
