@@ -66,8 +66,9 @@ def _kernel_row(
 
 
 def _bounds(rows: list[Measurement], size: ProblemSize) -> str:
-    """The analytic bound at a size; both where the kernel's ops differ."""
-    bounds = [row.bound for row in size.select(rows) if row.bound is not None]
+    """The analytic bound at a size that the kernel takes; both where its ops differ."""
+    taken = [row for row in rows if row.status is not Status.OUT_OF_LIMIT]
+    bounds = [row.bound for row in size.select(taken) if row.bound is not None]
     return ", ".join(dict.fromkeys(str(bound) for bound in bounds)) or MISSING
 
 

@@ -141,7 +141,7 @@ def _environment_table(profile: Profile) -> Table:
     return Table(
         headings=("Part", "Version or value"),
         rows=[
-            (Code(name), "not installed" if value is None else value)
+            (Code(name), "none" if value is None else value)
             for name, value in profile.environment.items()
         ],
     )

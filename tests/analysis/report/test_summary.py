@@ -136,6 +136,15 @@ def test_points_without_a_time_are_counted_by_status_and_reason(
     assert status == "3 of 5 points timed; 2 out_of_limit (at most 16 tokens)"
 
 
+def test_no_bound_is_claimed_at_a_size_that_the_kernel_does_not_take(
+    profile: Profile, make_measurement: Factory
+) -> None:
+    refused = make_measurement(batch_size=128, status=Status.OUT_OF_LIMIT)
+    rows = (*profile.measurements[:2], refused)
+    text = render_summary(replace(profile, measurements=rows))
+    assert row(section(text, "Kernels"), "| 1 |")[4:7] == ["memory", "-", "-"]
+
+
 def test_the_run_is_described_by_its_own_records(profile: Profile) -> None:
     text = render_summary(
         replace(
@@ -155,7 +164,7 @@ def test_the_run_is_described_by_its_own_records(profile: Profile) -> None:
     assert "- **Run:** 93.4 s for 3 points, GPU busy 61.0 % of it" in text
     assert "| `hidden_size` | 7168 | H |" in section(text, "Model configuration")
     assert "below 1.98 %" in section(text, "Noise floor")
-    assert "| `nsys` | not installed |" in section(text, "Environment")
+    assert "| `nsys` | none |" in section(text, "Environment")
 
 
 def test_times_stand_under_their_batch_size(profile: Profile) -> None:
