@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from dsprof.harness.errors import EnvironmentLacksError
+from dsprof.harness.errors import INSTALL_GPU, EnvironmentLacksError
 
 # Bits of nvmlClocksEventReasons, as nvml.h names them.
 THROTTLE_REASONS = {
@@ -112,7 +112,7 @@ def open_nvml(gpu_uuid: str) -> tuple[Any, Any]:
     except ImportError:
         raise EnvironmentLacksError(
             "The package nvidia-ml-py is missing; clocks cannot be recorded. "
-            "Install it with: pip install 'dsprof[gpu]'."
+            f"Install it with: {INSTALL_GPU}."
         ) from None
     try:
         pynvml.nvmlInit()

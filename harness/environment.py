@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dsprof.harness.clocks import MILLIWATTS, throttle_reasons
-from dsprof.harness.errors import EnvironmentLacksError
+from dsprof.harness.errors import INSTALL_GPU, EnvironmentLacksError
 from dsprof.harness.versions import (
     package_version,
     source_revision,
@@ -83,7 +83,7 @@ def import_nvml() -> Any:  # noqa: ANN401 -- pynvml has no types
     except ImportError:
         raise EnvironmentLacksError(
             "The package nvidia-ml-py is missing, so no GPU can be looked for. "
-            "Install it with: pip install 'dsprof[gpu]'."
+            f"Install it with: {INSTALL_GPU}."
         ) from None
     return pynvml
 

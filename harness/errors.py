@@ -2,6 +2,9 @@
 
 from enum import IntEnum
 
+# Not "dsprof[gpu]": nobody says what a registry would give under that name.
+INSTALL_GPU = "pip install '.[gpu]' in dsprof's checkout"
+
 
 class ExitCode(IntEnum):
     """What a command's exit status says; scripts may rely on it."""

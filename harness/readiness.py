@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dsprof.harness.device import match_device
 from dsprof.harness.environment import Gpu, import_nvml, read_gpu
-from dsprof.harness.errors import EnvironmentLacksError
+from dsprof.harness.errors import INSTALL_GPU, EnvironmentLacksError
 from dsprof.harness.versions import (
     DISTRIBUTIONS,
     UNKNOWN,
@@ -22,8 +22,6 @@ DRIVER_PARAMS = Path("/proc/driver/nvidia/params")
 PROCESS_STATUS = Path("/proc/self/status")
 CAP_SYS_ADMIN = 1 << 21  # linux/capability.h
 GIB = 2**30
-
-INSTALL_EXTRA = "pip install 'dsprof[gpu]'"
 
 
 class State(StrEnum):
@@ -136,7 +134,7 @@ def _of(now_mhz: int | None, max_mhz: int | None) -> str:
 def check_torch(version: str | None, cuda: str | None, gpu: Gpu | None) -> Check:
     """Judge torch by what its files say; importing it would take seconds."""
     if version is None:
-        fix = f"{INSTALL_EXTRA}."
+        fix = f"{INSTALL_GPU}."
         return Check(name="torch", state=State.MISSING, found="absent", fix=fix)
     if cuda is None:
         fix = "Install a CUDA build of torch from pytorch.org."
@@ -161,7 +159,7 @@ def check_package(module: str, version: str | None, absent: State) -> Check:
     """Judge a package by its version; ``absent`` is the state if it has none."""
     if version is None:
         distribution = DISTRIBUTIONS.get(module, (module,))[0]
-        fix = f"{INSTALL_EXTRA} brings {distribution}."
+        fix = f"{INSTALL_GPU} brings {distribution}."
         return Check(name=module, state=absent, found="absent", fix=fix)
     return Check(name=module, state=State.OK, found=version)
 

@@ -15,7 +15,7 @@ from typing import IO, TypeAlias
 
 from dsprof.harness.bench import Bench
 from dsprof.harness.clocks import NvmlClocks
-from dsprof.harness.errors import DsprofError, EnvironmentLacksError
+from dsprof.harness.errors import INSTALL_GPU, DsprofError, EnvironmentLacksError
 from dsprof.harness.plain import from_plain, to_plain
 from dsprof.harness.records import Point, Sweep
 from dsprof.harness.timing import GraphStopwatch, Stopwatch, TritonStopwatch
@@ -98,7 +98,7 @@ def _import_torch() -> ModuleType:
     except ImportError as error:
         raise EnvironmentLacksError(
             f"torch cannot be imported ({error}). Install it and the kernel packages "
-            "with: pip install 'dsprof[gpu]'."
+            f"with: {INSTALL_GPU}."
         ) from error
     return torch
 
@@ -109,7 +109,7 @@ def _require_nvtx() -> None:
     except ImportError as error:
         raise EnvironmentLacksError(
             f"nvtx cannot be imported ({error}); points would carry no range. "
-            "Install it with: pip install 'dsprof[gpu]'."
+            f"Install it with: {INSTALL_GPU}."
         ) from error
 
 

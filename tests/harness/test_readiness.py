@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dsprof.harness.environment import Gpu
+from dsprof.harness.errors import INSTALL_GPU
 from dsprof.harness.readiness import (
     Check,
     State,
@@ -121,7 +122,7 @@ def test_torch_must_be_a_cuda_build_that_the_driver_can_run(
 def test_an_absent_package_is_named_by_the_distribution_that_brings_it() -> None:
     check = check_package("sgl_kernel", None, State.MISSING)
     assert check.state is State.MISSING
-    assert check.fix == "pip install 'dsprof[gpu]' brings sglang-kernel."
+    assert check.fix == f"{INSTALL_GPU} brings sglang-kernel."
 
 
 def test_a_present_package_is_shown_with_its_version() -> None:
