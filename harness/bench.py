@@ -1,19 +1,34 @@
 """Measures one point: binds the kernel, checks its output, then times it."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 from dsprof.harness.check import Comparison, compare
-from dsprof.harness.records import Cache, Measurement, Point, Status, Sweep, Timing
+from dsprof.harness.records import (
+    Cache,
+    Measurement,
+    Phase,
+    Point,
+    Status,
+    Sweep,
+    Timing,
+)
 from dsprof.harness.samples import summarize
 from dsprof.harness.tensors import DeviceTensors
 from dsprof.harness.timing import Stopwatch
 from dsprof.harness.versions import UNKNOWN, package_version
 from dsprof.kernels.registry import load_kernel
-from dsprof.kernels.spec import Call, Kernel, Tensors, Workload
+from dsprof.kernels.spec import Kernel, Provider, Run, Tensors, Workload
 
 NVTX_DOMAIN = "dsprof"
+PROBE_SEQ_LEN = 128
+PROBE_KV_LEN = 128
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +45,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """A kernel's call and the provider that it comes from, or why there is none."""
+    """A provider with its loaded symbols, or why no provider has the kernel."""
 
-    call: Call | None
-    provider: str = ""
+    provider: Provider | None = None
+    api: Any = None
     reason: str = ""
 
 
@@ -57,14 +72,17 @@ class Bench:
         self._compute_capability = compute_capability
         self._stopwatch = stopwatch
         self._load = load
-        self._bindings: dict[str, Binding] = {}
+        self._bindings: dict[tuple[str, str], Binding] = {}
         self._reference_sm_clock_mhz = 0
 
     def missing_reason(self, name: str) -> str | None:
         """Why a kernel cannot be called here, or None if it can."""
         kernel = self._load(name)
         reason = kernel.capability_reason(self._compute_capability)
-        return reason or self._bind(kernel).reason or None
+        if reason:
+            return reason
+        loaded, failures = load_providers(kernel.providers)
+        return None if loaded else unavailable_reason(kernel, failures)
 
     def measure(self, point: Point) -> Outcome:
         """Check and time a point; whatever goes wrong is its status and reason."""
@@ -73,21 +91,21 @@ class Bench:
         blank = describe(kernel, work, timer=self._sweep.timer)
         if reason := kernel.capability_reason(self._compute_capability):
             return _ended(blank, Status.UNSUPPORTED, reason)
-        binding = self._bind(kernel)
-        if binding.call is None:
+        binding = self._bind(kernel, point.provider)
+        if binding.provider is None:
             return _ended(blank, Status.UNAVAILABLE, binding.reason)
-        blank = replace(blank, provider=binding.provider)
+        blank = replace(blank, provider=_versioned(binding.provider))
         if reason := kernel.limit_reason(work):
             return _ended(blank, Status.OUT_OF_LIMIT, reason)
         try:
-            return self._run(kernel, work, binding.call, blank)
+            return self._measure(kernel, work, binding, blank)
         except Exception as error:  # noqa: BLE001 -- a kernel may raise anything; it is this point's status
-            reason = _first_line(error)
+            reason = first_line(error)
             outcome = _ended(blank, Status.FAILED, reason)
             return replace(outcome, context_lost=not self._recover())
 
-    def _run(
-        self, kernel: Kernel, work: Workload, call: Call, blank: Measurement
+    def _measure(
+        self, kernel: Kernel, work: Workload, binding: Binding, blank: Measurement
     ) -> Outcome:
         import nvtx
 
@@ -96,17 +114,18 @@ class Bench:
         nvtx_range = nvtx.start_range(message=label, domain=NVTX_DOMAIN)
         try:
             args = kernel.make_inputs(work, DeviceTensors(self._device, work.point))
-            comparison = self._check(kernel, work, call, args)
+            run = prepare(binding, work, args)
+            comparison = self._check(kernel, work, args, run)
             blank = replace(blank, error=comparison.error, error_limit=comparison.limit)
             if not comparison.passed:
                 reason = _off_by(comparison)
                 return _ended(blank, Status.INCORRECT, reason)
-            return self._time(call, args, blank)
+            return self._time(run, blank)
         finally:
             nvtx.end_range(nvtx_range)
 
     def _check(
-        self, kernel: Kernel, work: Workload, call: Call, args: Tensors
+        self, kernel: Kernel, work: Workload, args: Tensors, run: Run
     ) -> Comparison:
         """Compare the outputs of one call on fresh arguments with the reference's.
 
@@ -119,13 +138,13 @@ class Bench:
         # greatest integer: outputs that the kernel allocates are poisoned as well.
         torch.use_deterministic_algorithms(True, warn_only=True)  # noqa: FBT003 -- torch's own signature
         try:
-            got = call(args)
+            got = run()
             self._synchronize()
         finally:
             torch.use_deterministic_algorithms(False)  # noqa: FBT003
         return compare(kernel, work, args, got, expected)
 
-    def _time(self, call: Call, args: Tensors, blank: Measurement) -> Outcome:
+    def _time(self, run: Run, blank: Measurement) -> Outcome:
         timings: dict[Cache, Timing] = {}
         samples_us: dict[Cache, tuple[float, ...]] = {}
         stopwatches = {
@@ -134,7 +153,7 @@ class Bench:
         }
         for cache in self._sweep.caches:
             samples, clocks = stopwatches[cache](
-                lambda: call(args),
+                run,
                 warmups=self._sweep.warmups,
                 replays=self._sweep.replays,
             )
@@ -151,10 +170,36 @@ class Bench:
         )
         return Outcome(measurement=measurement, samples_us=samples_us)
 
-    def _bind(self, kernel: Kernel) -> Binding:
-        if kernel.name not in self._bindings:
-            self._bindings[kernel.name] = _bind_first(kernel)
-        return self._bindings[kernel.name]
+    def _bind(self, kernel: Kernel, choice: str) -> Binding:
+        key = (kernel.name, choice)
+        if key not in self._bindings:
+            self._bindings[key] = self._choose(kernel, choice)
+        return self._bindings[key]
+
+    def _choose(self, kernel: Kernel, choice: str) -> Binding:
+        """Bind the provider asked for, or the first whose tiny probe call passes."""
+        wanted = [p for p in kernel.providers if choice in {"", p.name}]
+        if not wanted:
+            return Binding(reason=f"{kernel.name} has no provider '{choice}'.")
+        loaded, failures = load_providers(wanted)
+        if not loaded:
+            return Binding(reason=unavailable_reason(kernel, failures))
+        if len(loaded) == 1:
+            return loaded[0]
+        # Where no probe passes, the first provider's points say what it raises.
+        return next(filter(partial(self._probe, kernel), loaded), loaded[0])
+
+    def _probe(self, kernel: Kernel, binding: Binding) -> bool:
+        """Call the kernel at its least size; some packages fail only when called."""
+        work = kernel.workload(probe_point(kernel))
+        args = kernel.make_inputs(work, DeviceTensors(self._device, work.point))
+        try:
+            prepare(binding, work, args)()
+            self._synchronize()
+        except Exception as error:  # noqa: BLE001 -- whatever it raises, it does not work here
+            _log.info("%s: %s", binding.provider, first_line(error))
+            return False
+        return True
 
     def _synchronize(self) -> None:
         import torch
@@ -194,24 +239,47 @@ def describe(kernel: Kernel, work: Workload, *, timer: str) -> Measurement:
     )
 
 
-def _bind_first(kernel: Kernel) -> Binding:
-    """Bind the first provider that has the kernel in a callable form."""
-    reasons: list[str] = []
-    for provider in kernel.providers:
+def probe_point(kernel: Kernel) -> Point:
+    """The least point of the kernel's first op."""
+    return Point(
+        kernel=kernel.name,
+        op=kernel.ops[0].name,
+        phase=kernel.phases[0],
+        batch_size=1,
+        seq_len=1 if kernel.phases[0] is Phase.DECODE else PROBE_SEQ_LEN,
+        kv_len=PROBE_KV_LEN if kernel.has_kv_axis else None,
+    )
+
+
+def prepare(binding: Binding, work: Workload, args: Tensors) -> Run:
+    assert binding.provider is not None  # noqa: S101 -- callers have bound one
+    return binding.provider.prepare(binding.api, work, args)
+
+
+def load_providers(
+    providers: Iterable[Provider],
+) -> tuple[list[Binding], list[str]]:
+    """Load each provider; the second list says why the others cannot be."""
+    loaded: list[Binding] = []
+    failures: list[str] = []
+    for provider in providers:
         try:
-            call = provider.bind()
+            loaded.append(Binding(provider=provider, api=provider.load()))
         except (ImportError, AttributeError, OSError, RuntimeError) as error:
-            reasons.append(f"{provider.package}: {_first_line(error)}")
-        else:
-            version = package_version(provider.package) or UNKNOWN
-            return Binding(call=call, provider=f"{provider.package} {version}")
+            failures.append(f"{provider.name}: {first_line(error)}")
+    return loaded, failures
+
+
+def unavailable_reason(kernel: Kernel, failures: Sequence[str]) -> str:
     distributions = " or ".join(
         dict.fromkeys(provider.distribution for provider in kernel.providers)
     )
-    return Binding(
-        call=None,
-        reason=f"{'; '.join(reasons)}. Install {distributions} for this torch.",
-    )
+    return f"{'; '.join(failures)}. Install {distributions} for this torch."
+
+
+def _versioned(provider: Provider) -> str:
+    """Name and version whose code runs."""
+    return f"{provider.name} {package_version(provider.package) or UNKNOWN}"
 
 
 def _ended(blank: Measurement, status: Status, reason: str) -> Outcome:
@@ -227,6 +295,6 @@ def _off_by(comparison: Comparison) -> str:
     )
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines() or ["no message"]
     return f"{type(error).__name__}: {lines[0]}"

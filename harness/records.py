@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from dsprof.harness.device import Datapath, DeviceSpec
 
+ALL_PROVIDERS = "all"
+
 
 class Phase(StrEnum):
     """Which half of inference a workload belongs to."""
@@ -102,6 +104,7 @@ class Point:
     batch_size: int
     seq_len: int
     kv_len: int | None = None
+    provider: str = ""  # the one asked for; empty: the first that works
 
     @property
     def tokens(self) -> int:
@@ -113,7 +116,8 @@ class Point:
         """One line without spaces; the message of the point's NVTX range."""
         kv = "" if self.kv_len is None else f",kv={self.kv_len}"
         op = self.op.replace(" ", "_")
-        size = f"B={self.batch_size},S={self.seq_len}{kv}"
+        provider = f",provider={self.provider}" if self.provider else ""
+        size = f"B={self.batch_size},S={self.seq_len}{kv}{provider}"
         return f"{self.kernel}/{op}/{self.phase}/{size}"
 
 
@@ -182,6 +186,7 @@ class Sweep:
     warmups: int
     replays: int
     timeout_s: float
+    provider: str = ""  # a provider's name, ALL_PROVIDERS, or the first that works
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

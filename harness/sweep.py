@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from dsprof.harness.errors import UsageError
-from dsprof.harness.records import Cache, Phase, Point, Sweep
+from dsprof.harness.records import ALL_PROVIDERS, Cache, Phase, Point, Sweep
 from dsprof.kernels.spec import Kernel
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -30,6 +30,7 @@ def make_sweep(kernels: Sequence[Kernel], **changes: Any) -> Sweep:  # noqa: ANN
             raise UsageError(
                 f"No op '{op}' in these kernels. Known: {', '.join(known)}."
             )
+    _check_provider(changes.get("provider", ""), kernels)
     default = Sweep(
         kernels=tuple(kernel.name for kernel in kernels),
         ops=(),
@@ -47,6 +48,15 @@ def make_sweep(kernels: Sequence[Kernel], **changes: Any) -> Sweep:  # noqa: ANN
     return replace(default, **changes)
 
 
+def _check_provider(name: str, kernels: Sequence[Kernel]) -> None:
+    known = dict.fromkeys(p.name for kernel in kernels for p in kernel.providers)
+    if name and name not in {*known, ALL_PROVIDERS}:
+        raise UsageError(
+            f"No provider '{name}' of these kernels. "
+            f"Known: {', '.join(known)}, {ALL_PROVIDERS}."
+        )
+
+
 def plan(sweep: Sweep, kernels: Sequence[Kernel]) -> list[Point]:
     """List every point of the sweep: kernel by kernel, op by op, decode first."""
     return [
@@ -57,6 +67,7 @@ def plan(sweep: Sweep, kernels: Sequence[Kernel]) -> list[Point]:
             batch_size=batch_size,
             seq_len=seq_len,
             kv_len=kv_len,
+            provider=provider,
         )
         for kernel in kernels
         for op in kernel.ops
@@ -65,6 +76,7 @@ def plan(sweep: Sweep, kernels: Sequence[Kernel]) -> list[Point]:
         if phase in sweep.phases and phase in kernel.phases
         for batch_size, seq_len in _sizes(sweep, phase)
         for kv_len in _kv_lens(sweep, kernel, phase)
+        for provider in _providers(sweep, kernel)
     ]
 
 
@@ -84,6 +96,12 @@ def _kv_lens(sweep: Sweep, kernel: Kernel, phase: Phase) -> Sequence[int | None]
     return (None,)
 
 
+def _providers(sweep: Sweep, kernel: Kernel) -> Sequence[str]:
+    if sweep.provider == ALL_PROVIDERS:
+        return [provider.name for provider in kernel.providers]
+    return (sweep.provider,)
+
+
 def reproduce_command(point: Point, sweep: Sweep) -> str:
     """Return the command line that measures this point alone, as the sweep did."""
     words = ["dsprof", "time", "--kernels", point.kernel, "--ops", point.op]
@@ -92,6 +110,8 @@ def reproduce_command(point: Point, sweep: Sweep) -> str:
         words += ["--seq-lens", str(point.seq_len)]
     if point.kv_len is not None:
         words += ["--kv-lens", str(point.kv_len)]
+    if point.provider:
+        words += ["--provider", point.provider]
     if sweep.caches == (Cache.WARM,):
         words += ["--l2", "warm"]
     if sweep.timer != "graph":

@@ -4,6 +4,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from dsprof.harness.records import Point
+from dsprof.kernels import routed
 
 if TYPE_CHECKING:
     import torch
@@ -63,10 +64,8 @@ class DeviceTensors:
         return self._torch.zeros(shape, dtype=self._dtype(dtype), device=self._device)
 
     def expert_ids(self, tokens: int, experts: int, top_k: int) -> "torch.Tensor":
-        scores = self._torch.rand(
-            (tokens, experts), device=self._device, generator=self._generator
-        )
-        return scores.topk(top_k, dim=-1).indices.int()
+        ids = routed.expert_ids(tokens, experts, top_k)
+        return self._torch.tensor(ids, device=self._device)
 
     def _dtype(self, name: str) -> "torch.dtype":
         dtype: torch.dtype = getattr(self._torch, name)

@@ -46,7 +46,7 @@ RECORD_COLUMNS = (
     "error", "error_limit",
     *(f"{path}_flops" for path in Datapath),
     "bytes_read", "bytes_written",
-    "roof", "roof_flops_per_s", "roof_bytes_per_s",
+    "roof", "roof_flops_per_s", "roof_bytes_per_s", "provider_choice",
 )  # fmt: skip
 TIMING_FIELDS = tuple(field.name for field in fields(Timing))
 COLUMNS = (
@@ -56,6 +56,8 @@ COLUMNS = (
     *(f"{cache}_{name}" for cache in Cache for name in TIMING_FIELDS),
     "command",
 )
+# Columns that came later; a file without them still loads.
+LATER_COLUMNS = frozenset({"provider_choice"})
 LIST_SEPARATOR = "|"  # between throttle reasons
 
 
@@ -91,6 +93,7 @@ def to_row(measurement: Measurement) -> dict[str, str]:
         "source": measurement.source,
         "category": measurement.category,
         "provider": measurement.provider,
+        "provider_choice": point.provider,
         "timer": measurement.timer,
         "error": _exact(measurement.error),
         "error_limit": _exact(measurement.error_limit),
@@ -131,6 +134,7 @@ def from_row(row: Mapping[str, str]) -> Measurement:
             batch_size=int(row["B"]),
             seq_len=int(row["S"]),
             kv_len=int(row["kv_len"]) if row["kv_len"] else None,
+            provider=row.get("provider_choice", ""),
         ),
         status=Status(row["status"]),
         reason=row["reason"],
@@ -167,10 +171,11 @@ def parse(text: str, name: str) -> tuple[list[Measurement], str]:
     measurements: list[Measurement] = []
     try:
         columns = next(reader, [])
-        if columns != list(COLUMNS):
+        later = LATER_COLUMNS - set(columns)
+        if columns != [column for column in COLUMNS if column not in later]:
             raise ProfileError(_header_problem(columns, name))
         measurements += (
-            from_row(dict(zip(COLUMNS, cells, strict=True))) for cells in reader
+            from_row(dict(zip(columns, cells, strict=True))) for cells in reader
         )
     except (ValueError, csv.Error) as error:
         raise ProfileError(
@@ -181,7 +186,8 @@ def parse(text: str, name: str) -> tuple[list[Measurement], str]:
 
 
 def _header_problem(columns: list[str], name: str) -> str:
-    missing = [column for column in COLUMNS if column not in columns]
+    required = [column for column in COLUMNS if column not in LATER_COLUMNS]
+    missing = [column for column in required if column not in columns]
     problem = f"no column {missing[0]!r}" if missing else "columns out of order"
     return f"{name}, line 1: {problem}. It is not a timing.csv that dsprof wrote."
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from dsprof.kernels.spec import Call, Provider, Tensors
+from dsprof.kernels.spec import Provider, Run, Tensors, Workload
 
 
 def sgl_kernel(
@@ -18,10 +18,12 @@ def sgl_kernel(
     call must not overlap the one before.
     """
 
-    def bind() -> Call:
-        import sgl_kernel  # noqa: F401 -- registers torch.ops.sgl_kernel
-        import torch
+    def prepare(api: Any, _work: Workload, args: Tensors) -> Run:  # noqa: ANN401 -- loaded symbols
+        return partial(call, getattr(api, op_name), args)
 
-        return partial(call, getattr(torch.ops.sgl_kernel, op_name).default)
-
-    return Provider(package="sgl_kernel", distribution="sglang-kernel", bind=bind)
+    return Provider(
+        package="sgl_kernel",
+        distribution="sglang-kernel",
+        symbols=(f"torch.ops.sgl_kernel:{op_name}.default",),
+        prepare=prepare,
+    )

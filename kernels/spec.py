@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from importlib import import_module
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from dsprof.harness.device import Datapath
 from dsprof.harness.records import Phase, Point
@@ -12,10 +14,10 @@ if TYPE_CHECKING:
     import torch
 
 Tensors: TypeAlias = "dict[str, torch.Tensor]"
-Call: TypeAlias = Callable[["Tensors"], "Tensors"]
-"""Runs a kernel on its arguments and returns its outputs by name.
+Run: TypeAlias = Callable[[], "Tensors"]
+"""Runs a prepared kernel once and returns its outputs by name.
 
-Outputs that the caller allocates are arguments as well, so a call writes them in
+Outputs that the caller allocates are arguments as well, so a run writes them in
 place and returns them; in-place kernels return the arguments that they changed.
 """
 
@@ -90,13 +92,47 @@ class Limit:
 class Provider:
     """One package's way to call a kernel.
 
-    ``bind`` imports the package and returns the call; it raises ImportError or
-    AttributeError where the installed version does not have the kernel.
+    ``symbols`` are the functions and classes that it calls, each "module:attribute".
+    ``prepare`` gets them as ``load`` returns them, under the attribute's first name;
+    it does what serving does once for many calls (plans, metadata, workspaces) and
+    returns the run, which alone is timed.
     """
 
     package: str  # the name it is imported by
     distribution: str  # the name it is installed by
-    bind: Callable[[], Call]
+    symbols: tuple[str, ...]
+    prepare: Callable[[Any, Workload, Tensors], Run]
+    variant: str = ""  # tells apart two providers of one package
+
+    @property
+    def name(self) -> str:
+        """What ``--provider`` calls it."""
+        return f"{self.package}-{self.variant}" if self.variant else self.package
+
+    def load(self) -> SimpleNamespace:
+        """Import the symbols; ImportError or AttributeError where one is missing."""
+        import_module(self.package)  # registers what torch.ops then has
+        return SimpleNamespace(
+            **{
+                symbol.partition(":")[2].split(".")[0]: resolve(symbol)
+                for symbol in self.symbols
+            }
+        )
+
+
+def resolve(symbol: str) -> Any:  # noqa: ANN401 -- a function or a class
+    """Import what "module:attribute" names; the module may be an attribute itself."""
+    module_name, _, path = symbol.partition(":")
+    try:
+        found: Any = import_module(module_name)
+    except ModuleNotFoundError:
+        parent, _, child = module_name.rpartition(".")
+        if not parent:
+            raise
+        found = getattr(resolve(parent), child)  # such as torch.ops.sgl_kernel
+    for name in path.split(".") if path else ():
+        found = getattr(found, name)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +166,7 @@ class TensorMaker(Protocol):
         ...
 
     def expert_ids(self, tokens: int, experts: int, top_k: int) -> "torch.Tensor":
-        """int32 (tokens, top_k): distinct experts a token, uniform at random."""
+        """int32 (tokens, top_k): the routing of this size (``kernels/routed.py``)."""
         ...
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 SELECTION = (
     "kernels", "category", "ops", "phase", "batch_sizes", "seq_lens", "kv_lens",
-    "l2", "timer", "replays",
+    "l2", "timer", "replays", "provider",
 )  # fmt: skip
 
 
@@ -96,6 +96,12 @@ def _known(members: type[StrEnum]) -> str:
 )
 @click.option(
     "--replays", type=click.IntRange(min=3), default=REPLAYS, show_default=True
+)
+@click.option(
+    "--provider",
+    default="",
+    metavar="NAME|all",
+    help="The package to call, or each in turn.  [default: the first that works]",
 )
 @click.option("--device", help="Roofs: a GPU's id, or a TOML file that describes one.")
 @click.option(
@@ -202,6 +208,7 @@ def _sweep(kernels: list[Kernel], options: dict[str, Any]) -> Sweep:
         timer=options["timer"],
         replays=options["replays"],
         timeout_s=options["timeout_s"],
+        provider=options["provider"],
     )
 
 

@@ -84,6 +84,40 @@ def test_a_kernel_no_package_has_is_unavailable_and_says_what_to_install(
     assert "toy-lib" in row.reason
 
 
+def test_the_first_provider_that_passes_its_probe_is_used(bench: Bench) -> None:
+    row = measure(bench, "choice").measurement
+    assert row.status is Status.OK
+    assert row.provider.startswith("dsprof-good ")
+
+
+def test_a_provider_that_was_asked_for_is_used_even_if_it_fails(bench: Bench) -> None:
+    point = Point(
+        kernel="choice",
+        op="small",
+        phase=Phase.DECODE,
+        batch_size=4,
+        seq_len=1,
+        provider="dsprof-broken",
+    )
+    row = bench.measure(point).measurement
+    assert (row.status, row.provider[:13]) == (Status.FAILED, "dsprof-broken")
+    assert row.reason == "RuntimeError: the kernel refused"
+
+
+def test_a_provider_that_a_kernel_does_not_have_is_unavailable(bench: Bench) -> None:
+    point = Point(
+        kernel="double",
+        op="small",
+        phase=Phase.DECODE,
+        batch_size=4,
+        seq_len=1,
+        provider="other",
+    )
+    row = bench.measure(point).measurement
+    assert row.status is Status.UNAVAILABLE
+    assert row.reason == "double has no provider 'other'."
+
+
 def test_a_kernel_for_a_later_chip_is_unsupported(bench: Bench) -> None:
     row = measure(bench, "future").measurement
     assert row.status is Status.UNSUPPORTED

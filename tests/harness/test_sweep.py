@@ -11,6 +11,7 @@ from dsprof.harness.plain import from_plain
 from dsprof.harness.records import Cache, Phase, Point
 from dsprof.harness.sweep import make_sweep, plan, reproduce_command
 from dsprof.kernels.registry import load_kernel, load_kernels
+from tests.harness.toy import KERNELS
 
 
 def test_the_default_sweep_has_8_decode_and_20_prefill_points_an_op() -> None:
@@ -77,3 +78,24 @@ def test_a_reproduction_command_keeps_the_timer_and_the_caches() -> None:
     )
     command = reproduce_command(plan(sweep, kernels)[0], sweep)
     assert command.endswith("--l2 warm --timer do_bench_cudagraph --replays 20")
+
+
+def test_all_providers_of_a_kernel_are_points_side_by_side() -> None:
+    kernel = KERNELS["choice"]
+    sweep = make_sweep(
+        [kernel],
+        ops=("small",),
+        phases=(Phase.DECODE,),
+        decode_batch_sizes=(1,),
+        provider="all",
+    )
+    points = plan(sweep, [kernel])
+    names = ["dsprof-broken", "dsprof-good", "dsprof-slow"]
+    assert [point.provider for point in points] == names
+    command = reproduce_command(points[1], sweep)
+    assert "--provider dsprof-good" in command
+
+
+def test_an_unknown_provider_names_the_known_ones() -> None:
+    with pytest.raises(UsageError, match=r"No provider 'x'.* Known: sgl_kernel, all"):
+        make_sweep([load_kernel("rmsnorm")], provider="x")

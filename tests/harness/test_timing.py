@@ -18,6 +18,7 @@ from dsprof.harness.sweep import make_sweep
 from dsprof.harness.tensors import DeviceTensors
 from dsprof.harness.timing import MIN_REPLAY_US, GraphStopwatch, TritonStopwatch
 from dsprof.kernels.registry import kernel_files, load_kernel
+from dsprof.kernels.spec import Run, Tensors, Workload
 
 pytestmark = pytest.mark.gpu
 
@@ -53,7 +54,8 @@ def tritons(clocks: NvmlClocks) -> TritonStopwatch:
 def calls_of(name: str) -> list[tuple[str, Callable[[], object]]]:
     """Bind a kernel to its arguments at every op and size that it takes."""
     kernel = load_kernel(name)
-    call = kernel.providers[0].bind()
+    provider = kernel.providers[0]
+    api = provider.load()
     bound: list[tuple[str, Callable[[], object]]] = []
     for op in kernel.ops:
         for phase, batch_size, seq_len in SIZES:
@@ -67,7 +69,7 @@ def calls_of(name: str) -> list[tuple[str, Callable[[], object]]]:
             work = kernel.workload(point)
             if kernel.limit_reason(work) is None:
                 args = kernel.make_inputs(work, DeviceTensors("cuda", point))
-                bound.append((point.label, lambda args=args: call(args)))  # type: ignore[misc]
+                bound.append((point.label, provider.prepare(api, work, args)))
     return bound
 
 
@@ -156,15 +158,13 @@ def test_the_wrong_answer_of_a_real_kernel_is_not_timed(
     stopwatch: GraphStopwatch,
 ) -> None:
     kernel = load_kernel("rmsnorm")
-    call = kernel.providers[0].bind()
+    provider = kernel.providers[0]
 
-    def scaled() -> Callable[..., object]:
-        return lambda args: {"out": call(args)["out"].mul_(2)}
+    def prepare_scaled(api: object, work: Workload, args: Tensors) -> Run:
+        run = provider.prepare(api, work, args)
+        return lambda: {"out": run()["out"].mul_(2)}
 
-    broken = replace(
-        kernel,
-        providers=(replace(kernel.providers[0], bind=scaled),),  # type: ignore[arg-type]
-    )
+    broken = replace(kernel, providers=(replace(provider, prepare=prepare_scaled),))
     bench = Bench(
         make_sweep([broken]),
         device="cuda",

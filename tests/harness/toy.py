@@ -6,12 +6,12 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from dsprof.harness.clocks import ClockSample
 from dsprof.harness.device import Datapath
 from dsprof.harness.samples import SampleSet
 from dsprof.kernels.spec import (
-    Call,
     Category,
     Cost,
     Kernel,
@@ -24,6 +24,8 @@ from dsprof.kernels.spec import (
     Tolerance,
     Workload,
 )
+
+Call = Callable[[Tensors], Tensors]
 
 CRASHING_BATCH = 2
 
@@ -135,10 +137,6 @@ def shout(args: Tensors) -> Tensors:
     return double(args)
 
 
-def lack() -> Call:
-    raise ImportError("No module named 'toylib'")
-
-
 def toy(name: str, call: Call) -> Kernel:
     return Kernel(
         name=name,
@@ -149,7 +147,12 @@ def toy(name: str, call: Call) -> Kernel:
         ops=(Op(name="small", axes={"n": 8}), Op(name="large", axes={"n": 64})),
         min_compute_capability=(8, 0),
         providers=(
-            Provider(package="dsprof", distribution="dsprof", bind=lambda: call),
+            Provider(
+                package="dsprof",
+                distribution="dsprof",
+                symbols=(),
+                prepare=lambda _api, _work, args: partial(call, args),
+            ),
         ),
         make_inputs=make_inputs,
         reference=reference,
@@ -172,7 +175,20 @@ CALLS = {
 KERNELS = {name: toy(name, call) for name, call in CALLS.items()}
 KERNELS["absent"] = replace(
     toy("absent", double),
-    providers=(Provider(package="toylib", distribution="toy-lib", bind=lack),),
+    providers=(
+        replace(
+            toy("absent", double).providers[0],
+            package="toylib",
+            distribution="toy-lib",
+        ),
+    ),
+)
+KERNELS["choice"] = replace(
+    toy("choice", double),
+    providers=tuple(
+        replace(toy("choice", call).providers[0], variant=variant)
+        for variant, call in (("broken", complain), ("good", double), ("slow", double))
+    ),
 )
 KERNELS["future"] = replace(
     toy("future", double), name="future", min_compute_capability=(10, 0)

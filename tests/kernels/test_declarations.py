@@ -91,7 +91,7 @@ def test_it_needs_no_package_to_be_declared(
     for provider in kernel.providers:
         monkeypatch.setitem(sys.modules, provider.package, None)
         with pytest.raises(ImportError):
-            provider.bind()
+            provider.load()
 
 
 @every_op
