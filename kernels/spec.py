@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 from importlib import import_module
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -65,6 +66,35 @@ class Op:
 
     name: str
     axes: Mapping[str, int]
+    note: str = ""  # what a reader must know, such as that the model does not run it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """Which arguments a kernel must read and write, each once: what cost is held to.
+
+    ``share`` is for a tensor of which a call needs only a part, such as the weights
+    of the experts that get a row; ``allocated_bytes`` for outputs that are not
+    arguments. Scratch and scalars are left out.
+    """
+
+    read: tuple[str, ...]
+    written: tuple[str, ...]
+    allocated_bytes: Callable[[Workload], int] = lambda _work: 0
+    share: Mapping[str, Callable[[Workload], Fraction]] = field(default_factory=dict)
+
+    def count(self, work: Workload, args: Tensors) -> tuple[int, int]:
+        """Bytes read and written, counted on the tensors (meta tensors will do).
+
+        The elements that a view shows count, not the memory it lies in.
+        """
+
+        def size(name: str) -> Fraction:
+            share = self.share[name](work) if name in self.share else Fraction(1)
+            return args[name].numel() * args[name].element_size() * share
+
+        written = sum(map(size, self.written), Fraction()) + self.allocated_bytes(work)
+        return int(sum(map(size, self.read), Fraction())), int(written)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +231,7 @@ class Kernel:
     reference: Callable[[Workload, Tensors], Tensors]
     tolerance: Mapping[str, Tolerance]
     cost: Callable[[Workload], Cost]
+    traffic: Traffic
     shape: Callable[[Workload], tuple[int, int, int]] = rows_width
     limits: tuple[Limit, ...] = ()
     canonical: Callable[[Workload, Tensors, Tensors], Tensors] | None = None
@@ -208,12 +239,18 @@ class Kernel:
     phases: tuple[Phase, ...] = (Phase.DECODE, Phase.PREFILL)
     has_kv_axis: bool = False  # decode points carry a kv_len
     stands_in_for: tuple[str, ...] = ()
+    # Axes to replace where the op is too large to make and to check on a CPU.
+    small_axes: Mapping[str, int] = field(default_factory=dict)
 
     def op(self, name: str) -> Op:
         return next(op for op in self.ops if op.name == name)
 
     def workload(self, point: Point) -> Workload:
         return Workload(point=point, axes=self.op(point.op).axes)
+
+    def small_workload(self, point: Point) -> Workload:
+        """The point's workload in a size whose reference a CPU computes in a second."""
+        return Workload(point=point, axes={**self.op(point.op).axes, **self.small_axes})
 
     def limit_reason(self, work: Workload) -> str | None:
         """Why the kernel does not take this shape, or None if it does."""

@@ -14,6 +14,7 @@ from dsprof.kernels.spec import (
     TensorMaker,
     Tensors,
     Tolerance,
+    Traffic,
     Workload,
 )
 
@@ -67,5 +68,6 @@ KERNEL = Kernel(
     reference=reference,
     tolerance={"out": Tolerance(atol=1e-2, rtol=1e-2)},
     cost=cost,
+    traffic=Traffic(read=("input",), written=("out",)),
     shape=shape,
 )

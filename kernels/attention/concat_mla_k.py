@@ -13,6 +13,7 @@ from dsprof.kernels.spec import (
     Source,
     TensorMaker,
     Tensors,
+    Traffic,
     Workload,
 )
 
@@ -67,4 +68,5 @@ KERNEL = Kernel(
     reference=reference,
     tolerance={"k": EXACT},
     cost=cost,
+    traffic=Traffic(read=("k_nope", "k_rope"), written=("k",)),
 )

@@ -14,6 +14,7 @@ from dsprof.kernels.spec import (
     TensorMaker,
     Tensors,
     Tolerance,
+    Traffic,
     Workload,
 )
 
@@ -76,4 +77,5 @@ KERNEL = Kernel(
     reference=reference,
     tolerance={"out": Tolerance(atol=1e-2, rtol=1e-2)},
     cost=cost,
+    traffic=Traffic(read=("input", "permutation", "factors"), written=("out",)),
 )

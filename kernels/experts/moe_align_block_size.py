@@ -19,6 +19,7 @@ from dsprof.kernels.spec import (
     Source,
     TensorMaker,
     Tensors,
+    Traffic,
     Workload,
 )
 
@@ -164,5 +165,9 @@ KERNEL = Kernel(
     reference=reference,
     tolerance=dict.fromkeys(OUTPUTS, EXACT),
     cost=cost,
+    traffic=Traffic(
+        read=("topk_ids",),
+        written=("sorted_token_ids", "experts_ids", "num_tokens_post_pad"),
+    ),
     canonical=canonical,
 )

@@ -19,6 +19,7 @@ from dsprof.kernels.spec import (
     Source,
     TensorMaker,
     Tensors,
+    Traffic,
     Workload,
 )
 
@@ -143,5 +144,16 @@ KERNEL = Kernel(
     reference=reference,
     tolerance=dict.fromkeys(OUTPUTS, EXACT),
     cost=cost,
+    traffic=Traffic(
+        read=("topk_ids",),
+        written=(
+            "expert_offsets",
+            "blockscale_offsets",
+            "problem_sizes1",
+            "problem_sizes2",
+            "input_permutation",
+            "output_permutation",
+        ),
+    ),
     canonical=canonical,
 )

@@ -14,6 +14,7 @@ from dsprof.kernels.spec import (
     TensorMaker,
     Tensors,
     Tolerance,
+    Traffic,
     Workload,
     gemm_shape,
 )
@@ -96,5 +97,6 @@ KERNEL = Kernel(
     reference=reference,
     tolerance={"out": Tolerance(atol=1e-2, rtol=1e-2)},
     cost=cost,
+    traffic=Traffic(read=("a", "b"), written=("out",)),
     shape=gemm_shape,
 )

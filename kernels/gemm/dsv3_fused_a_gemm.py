@@ -15,6 +15,7 @@ from dsprof.kernels.spec import (
     TensorMaker,
     Tensors,
     Tolerance,
+    Traffic,
     Workload,
     gemm_shape,
 )
@@ -69,6 +70,7 @@ KERNEL = Kernel(
     reference=reference,
     tolerance={"out": Tolerance(atol=1e-3, rtol=1e-2)},
     cost=cost,
+    traffic=Traffic(read=("mat_a", "mat_b"), written=("out",)),
     shape=gemm_shape,
     limits=(
         Limit(

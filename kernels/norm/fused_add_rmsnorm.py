@@ -14,6 +14,7 @@ from dsprof.kernels.spec import (
     TensorMaker,
     Tensors,
     Tolerance,
+    Traffic,
     Workload,
 )
 
@@ -74,4 +75,7 @@ KERNEL = Kernel(
         "residual": Tolerance(atol=1e-2, rtol=1e-2),
     },
     cost=cost,
+    traffic=Traffic(
+        read=("input", "residual", "weight"), written=("input", "residual")
+    ),
 )

@@ -22,6 +22,7 @@ from dsprof.kernels.spec import (
     TensorMaker,
     Tensors,
     Tolerance,
+    Traffic,
     Workload,
 )
 
@@ -103,5 +104,10 @@ KERNEL = Kernel(
     reference=reference,
     tolerance={"topk_weights": Tolerance(atol=1e-5, rtol=1e-3), "topk_ids": EXACT},
     cost=cost,
+    traffic=Traffic(
+        read=("input", "bias"),
+        written=(),
+        allocated_bytes=lambda work: (4 + 4) * ds.K * work.tokens,
+    ),
     canonical=by_expert,
 )

@@ -16,6 +16,7 @@ from dsprof.kernels.spec import (
     TensorMaker,
     Tensors,
     Tolerance,
+    Traffic,
     Workload,
 )
 
@@ -73,5 +74,6 @@ KERNEL = Kernel(
     reference=reference,
     tolerance={"topk_weights": Tolerance(atol=1e-5, rtol=1e-3), "topk_ids": EXACT},
     cost=cost,
+    traffic=Traffic(read=("gating_output",), written=("topk_weights", "topk_ids")),
     canonical=by_expert,
 )

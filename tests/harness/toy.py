@@ -22,6 +22,7 @@ from dsprof.kernels.spec import (
     TensorMaker,
     Tensors,
     Tolerance,
+    Traffic,
     Workload,
 )
 
@@ -158,6 +159,7 @@ def toy(name: str, call: Call) -> Kernel:
         reference=reference,
         tolerance={"out": Tolerance(atol=1e-2, rtol=1e-2)},
         cost=cost,
+        traffic=Traffic(read=("input",), written=("out",)),
     )
 
 
