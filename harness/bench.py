@@ -228,7 +228,7 @@ def describe(kernel: Kernel, work: Workload, *, timer: str) -> Measurement:
         status=Status.FAILED,
         source=kernel.source,
         category=kernel.category,
-        dtype=kernel.dtype,
+        dtype=kernel.op(work.point.op).dtype or kernel.dtype,
         m=m,
         n=n,
         k=k,

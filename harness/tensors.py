@@ -63,8 +63,24 @@ class DeviceTensors:
     def zeros(self, *shape: int, dtype: str) -> "torch.Tensor":
         return self._torch.zeros(shape, dtype=self._dtype(dtype), device=self._device)
 
-    def expert_ids(self, tokens: int, experts: int, top_k: int) -> "torch.Tensor":
-        ids = routed.expert_ids(tokens, experts, top_k)
+    def bytes(self, *shape: int) -> "torch.Tensor":
+        return self._torch.randint(
+            256,
+            shape,
+            dtype=self._torch.uint8,
+            device=self._device,
+            generator=self._generator,
+        )
+
+    def expert_ids(
+        self,
+        tokens: int,
+        experts: int,
+        top_k: int,
+        groups: int = 1,
+        top_groups: int = 1,
+    ) -> "torch.Tensor":
+        ids = routed.expert_ids(tokens, experts, top_k, groups, top_groups)
         return self._torch.tensor(ids, device=self._device)
 
     def _dtype(self, name: str) -> "torch.dtype":

@@ -29,6 +29,7 @@ class Source(StrEnum):
     SGL_KERNEL = "sgl-kernel"
     FLASHINFER = "flashinfer"
     TRITON = "triton"
+    TORCH = "torch"  # and the libraries that it calls, such as cuBLAS
 
 
 class Category(StrEnum):
@@ -67,6 +68,7 @@ class Op:
     name: str
     axes: Mapping[str, int]
     note: str = ""  # what a reader must know, such as that the model does not run it
+    dtype: str = ""  # where it is not the kernel's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,12 +171,14 @@ def resolve(symbol: str) -> Any:  # noqa: ANN401 -- a function or a class
 class Tolerance:
     """How far an output may be from its reference.
 
-    An element passes if ``|got - ref| <= atol + rtol * |ref|``. Integer outputs,
-    and all outputs with both at 0, must be equal. NaN never passes.
+    An element passes if ``|got - ref| <= atol + rtol * |ref|``, an output if at least
+    ``share`` of its elements do. Integer outputs, and all outputs with both at 0, must
+    be equal. NaN never passes, whatever the share.
     """
 
     atol: float = 0.0
     rtol: float = 0.0
+    share: float = 1.0
 
 
 EXACT = Tolerance()
@@ -195,7 +199,18 @@ class TensorMaker(Protocol):
         """Scratch that a kernel expects to be zero."""
         ...
 
-    def expert_ids(self, tokens: int, experts: int, top_k: int) -> "torch.Tensor":
+    def bytes(self, *shape: int) -> "torch.Tensor":
+        """uint8, every value equally likely: packed 4-bit codes, two a byte."""
+        ...
+
+    def expert_ids(
+        self,
+        tokens: int,
+        experts: int,
+        top_k: int,
+        groups: int = 1,
+        top_groups: int = 1,
+    ) -> "torch.Tensor":
         """int32 (tokens, top_k): the routing of this size (``kernels/routed.py``)."""
         ...
 

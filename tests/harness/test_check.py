@@ -62,6 +62,27 @@ def test_without_atol_a_zero_must_be_matched() -> None:
     assert compare_values([1e-9, 1.0], [0.0, 1.0], rtol=0.1).error == INF
 
 
+@pytest.mark.parametrize("rtol", [0.0, 0.5])
+@pytest.mark.parametrize(("wrong", "passed"), [(0, True), (2, True), (3, False)])
+def test_a_share_of_the_elements_may_be_asked_for(
+    *, rtol: float, wrong: int, passed: bool
+) -> None:
+    expected = torch.zeros(5, 4)
+    got = expected.clone()
+    got.view(-1)[:wrong] = 9.0
+    tolerance = Tolerance(atol=0.5, rtol=rtol, share=0.9)
+    result = compare_outputs({"out": got}, {"out": expected}, tolerance)
+    assert result.passed is passed
+
+
+def test_an_unwritten_element_fails_whatever_the_share() -> None:
+    got = torch.zeros(20)
+    got[3] = NAN
+    tolerance = Tolerance(atol=0.5, share=0.5)
+    expected = {"out": torch.zeros(20)}
+    assert not compare_outputs({"out": got}, expected, tolerance).passed
+
+
 moderate = st.floats(-1e3, 1e3, width=32)
 
 

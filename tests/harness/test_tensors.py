@@ -69,6 +69,13 @@ def test_a_tokens_experts_are_distinct_and_all_experts_are_used(
     assert sorted(set(ids.flatten().tolist())) == list(range(256))
 
 
+def test_bytes_take_every_value_about_as_often(make: DeviceTensors) -> None:
+    drawn = make.bytes(256, 64)
+    assert (drawn.dtype, drawn.shape) == (torch.uint8, (256, 64))
+    counts = torch.bincount(drawn.flatten().int(), minlength=256)
+    assert (int(counts.min()) > 20, int(counts.max()) < 120) == (True, True)
+
+
 def test_scratch_is_zero(make: DeviceTensors) -> None:
     assert make.zeros(3, dtype="int32").tolist() == [0, 0, 0]
 
@@ -79,6 +86,7 @@ def test_meta_tensors_have_shapes_and_take_no_memory() -> None:
         meta.normal(2**20, 2**20),
         meta.output(2**20, 2**20, dtype="int32"),
         meta.zeros(2**20, 2**20, dtype="uint8"),
+        meta.bytes(2**20, 2**20),
         meta.expert_ids(2**20, 256, 8),
     ]
     assert {tensor.device.type for tensor in made} == {"meta"}
