@@ -121,13 +121,70 @@ class Point:
         return f"{self.kernel}/{op}/{self.phase}/{size}"
 
 
+class LayerPath(StrEnum):
+    """Which account of the layer a slot belongs to."""
+
+    AS_LISTED = "as-listed"  # the rows of the model's kernel list
+    AS_SERVED = "as-served"  # what the checkpoint runs, steps off that list included
+
+
+class LayerKind(StrEnum):
+    """Which layers of the model run a slot."""
+
+    BOTH = "both"  # dense layers and MoE layers
+    DENSE = "dense"
+    MOE = "moe"
+    FIRST = "first"  # layer 0 alone
+    LATER = "later"  # all but layer 0
+    ONCE = "once"  # outside the layers, once a pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A kernel and the op that it is called for."""
+
+    kernel: str
+    op: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.kernel} {self.op}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """One way to do a slot's work: calls that belong together.
+
+    ``stands_in`` marks a counterpart: not what the model runs, but what does the
+    same work where that cannot run.
+    """
+
+    calls: tuple[Call, ...]
+    stands_in: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """One step of the layer: the kernel and op that fill it in a phase."""
+    """One step of the layer in a phase, done by exactly one of its alternatives.
+
+    ``kernel`` and ``op`` name the step; they are its only alternative where
+    ``alternatives``, the best first, is empty.
+    """
 
     phase: Phase
     kernel: str
     op: str
+    path: LayerPath = LayerPath.AS_LISTED
+    layer: LayerKind = LayerKind.MOE
+    step: str = ""  # what it does, where kernel and op do not say
+    count: int = 1  # times that such a layer does it
+    alternatives: tuple[Alternative, ...] = ()
+
+    @property
+    def choices(self) -> tuple[Alternative, ...]:
+        """Every way to do the step, the best first; never empty."""
+        own = Alternative(calls=(Call(kernel=self.kernel, op=self.op),))
+        return self.alternatives or (own,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ from dsprof.harness.worker_process import (
     WorkerProcess,
     WorkerTimeoutError,
 )
-from dsprof.kernels import deepseek
+from dsprof.kernels import deepseek, layer
 from dsprof.kernels.registry import NO_FILE_REASON, kernel_files
 from dsprof.kernels.spec import Kernel
 
@@ -177,7 +177,7 @@ def _open(
         sweep=request.sweep,
         model=deepseek.MODEL_PARAMETERS,
         catalogue=catalogue(request.kernels, worker.greeting.missing),
-        slots=deepseek.SLOTS,
+        slots=layer.SLOTS,
         repeats=_measure_repeats(worker, points),
         overheads_us=worker.greeting.overheads_us,
         summary=None,

@@ -1,6 +1,6 @@
-"""DeepSeek-R1/V3: sizes under their usual symbols, its kernels and its layer."""
+"""DeepSeek-R1/V3: sizes under their usual symbols, and its kernels."""
 
-from dsprof.harness.records import ModelParameter, Phase, Slot
+from dsprof.harness.records import ModelParameter
 
 H = 7168  # hidden_size
 Lq = 1536  # q_lora_rank
@@ -65,58 +65,7 @@ MODEL_PARAMETERS = tuple(
         ("n_routed_experts", E, "E"),
         ("num_experts_per_tok", K, "K"),
         ("moe_intermediate_size", I, "I"),
+        ("num_hidden_layers", LAYERS, "L"),
+        ("first_k_dense_replace", DENSE_LAYERS, "Ld"),
     )
-)
-
-
-def _slots(phase: Phase, *rows: tuple[str, str]) -> tuple[Slot, ...]:
-    return tuple(Slot(phase=phase, kernel=kernel, op=op) for kernel, op in rows)
-
-
-_MOE = (
-    ("prepare_moe_input", "experts"),
-    ("scaled_fp4_experts_quant", "experts"),
-    ("cutlass_fp4_group_mm", "experts (gate_up)"),
-    ("silu_and_mul", "act_fn"),
-    ("cutlass_fp4_group_mm", "experts (down)"),
-    ("apply_shuffle_mul_sum", "experts"),
-)
-
-# One MoE layer as the kernel list has it, in order. The shared expert and the
-# projections' activation quantisation are not on that list.
-SLOTS = (
-    *_slots(
-        Phase.DECODE,
-        ("rmsnorm", "input_layernorm"),
-        ("dsv3_fused_a_gemm", "fused_qkv_a_proj"),
-        ("rmsnorm", "q_a_layernorm"),
-        ("rmsnorm", "kv_a_layernorm"),
-        ("cutlass_scaled_fp4_mm", "q_b_proj"),
-        ("bmm_fp8", "q_nope * w_kc"),
-        ("apply_rope_with_cos_sin_cache_inplace", "rotary_emb"),
-        ("cutlass_mla_decode", "attn_mqa"),
-        ("bmm_fp8", "attn * w_vc"),
-        ("cutlass_scaled_fp4_mm", "o_proj"),
-        ("fused_add_rmsnorm", "post_attention_layernorm"),
-        ("dsv3_router_gemm", "gate"),
-        ("topk_softmax", "topk"),
-        *_MOE,
-    ),
-    *_slots(
-        Phase.PREFILL,
-        ("rmsnorm", "input_layernorm"),
-        ("cutlass_scaled_fp4_mm", "fused_qkv_a_proj"),
-        ("rmsnorm", "q_a_layernorm"),
-        ("rmsnorm", "kv_a_layernorm"),
-        ("cutlass_scaled_fp4_mm", "q_b_proj"),
-        ("cutlass_scaled_fp4_mm", "kv_b_proj"),
-        ("apply_rope_with_cos_sin_cache_inplace", "rotary_emb"),
-        ("concat_mla_k", "concat_k"),
-        ("trtllm_ragged_attention_deepseek", "attn_mha"),
-        ("cutlass_scaled_fp4_mm", "o_proj"),
-        ("fused_add_rmsnorm", "post_attention_layernorm"),
-        ("dsv3_router_gemm", "gate"),
-        ("topk_softmax", "topk"),
-        *_MOE,
-    ),
 )

@@ -47,17 +47,28 @@ def flags(measurement: Measurement, cache: Cache, *, l2_bytes: int) -> list[str]
 
 def _row(profile: Profile, filled: FilledSlot) -> list[Cell]:
     return [
-        Code(filled.slot.kernel),
-        Code(_op(filled)),
+        Code(filled.call.kernel),
+        Code(op_of(filled)),
         *(_numbers(filled.measurement)),
         filled.category or MISSING,
-        filled.missing or _notes(profile, filled.measurement),
+        "; ".join(_notes(profile, filled)),
     ]
 
 
-def _op(filled: FilledSlot) -> str:
+def op_of(filled: FilledSlot) -> str:
+    """The op, with the context length where the point has one."""
     kv_len = filled.measurement.point.kv_len if filled.measurement else None
-    return filled.slot.op if kv_len is None else f"{filled.slot.op} kv={kv_len}"
+    return filled.call.op if kv_len is None else f"{filled.call.op} kv={kv_len}"
+
+
+def taken_note(filled: FilledSlot) -> str:
+    """Whose place the call takes, if it is not the one that names the slot."""
+    slot, call = filled.slot, filled.call
+    if filled.stands_in:
+        return f"counterpart of {slot.kernel}"
+    if slot.alternatives and call not in slot.choices[0].calls:
+        return f"in place of {slot.kernel}"
+    return ""
 
 
 def _numbers(measurement: Measurement | None) -> list[str]:
@@ -79,11 +90,13 @@ def _numbers(measurement: Measurement | None) -> list[str]:
     ]
 
 
-def _notes(profile: Profile, measurement: Measurement | None) -> str:
-    if measurement is None:
-        return ""
-    return "; ".join(
-        flag
-        for cache in Cache
-        for flag in flags(measurement, cache, l2_bytes=profile.device.l2_bytes)
-    )
+def _notes(profile: Profile, filled: FilledSlot) -> list[str]:
+    notes = [taken_note(filled), filled.missing]
+    if filled.measurement is not None and not filled.missing:
+        l2_bytes = profile.device.l2_bytes
+        notes += [
+            flag
+            for cache in Cache
+            for flag in flags(filled.measurement, cache, l2_bytes=l2_bytes)
+        ]
+    return [note for note in notes if note]

@@ -152,16 +152,16 @@ def _size_sections(profile: Profile) -> list[SizeSection]:
     for size in REPORTED_SIZES:
         filled = fill_slots(profile, size)
         sums = {cache: sum_slots(filled, cache) for cache in Cache}
-        untimed = set(sums[Cache.WARM].missing) & set(sums[Cache.COLD].missing)
+        timed = {entry.call for entry in filled if entry.missing == ""}
         sections.append(
             SizeSection(
                 title=size.title[0].upper() + size.title[1:],
                 slots=slot_table(profile, filled),
                 sums=sums,
                 missing=tuple(
-                    f"{slot.kernel} {slot.op}"
-                    for slot in sums[Cache.WARM].missing
-                    if slot in untimed
+                    dict.fromkeys(
+                        entry.call.label for entry in filled if entry.call not in timed
+                    )
                 ),
             )
         )
