@@ -74,7 +74,7 @@ def encode(values: "torch.Tensor") -> "torch.Tensor":
     # one is the upper, so that edge has to lie just below the middle.
     edges[1::2] = torch.nextafter(edges[1::2], torch.zeros_like(edges[1::2]))
     codes = torch.bucketize(values.abs(), edges, out_int32=True)
-    return (codes + 8 * values.signbit()).to(torch.uint8)
+    return codes.to(torch.uint8) | (values.signbit().to(torch.uint8) << 3)
 
 
 def pack(codes: "torch.Tensor") -> "torch.Tensor":

@@ -27,3 +27,35 @@ def sgl_kernel(
         symbols=(f"torch.ops.sgl_kernel:{op_name}.default",),
         prepare=prepare,
     )
+
+
+def python_function(
+    symbol: str,
+    call: Callable[[Callable[..., Any], Tensors], Tensors],
+    *,
+    distribution: str,
+    variant: str = "",
+) -> Provider:
+    """Provide a package's function "module:name"; ``call`` hands it the arguments.
+
+    What the function allocates comes from the graph's own pool when it is timed.
+    """
+    module, _, name = symbol.partition(":")
+
+    def prepare(api: Any, _work: Workload, args: Tensors) -> Run:  # noqa: ANN401 -- loaded symbols
+        return partial(call, getattr(api, name), args)
+
+    return Provider(
+        package=module.partition(".")[0],
+        distribution=distribution,
+        symbols=(symbol,),
+        prepare=prepare,
+        variant=variant,
+    )
+
+
+def torch_function(
+    symbol: str, call: Callable[[Callable[..., Any], Tensors], Tensors]
+) -> Provider:
+    """Provide a function of torch, such as "torch:bmm"."""
+    return python_function(symbol, call, distribution="torch")
