@@ -27,6 +27,17 @@ class ProblemSize:
             self.seq_len,
         )
 
+    def sized(self, kv_len: int | None = None) -> Point:
+        """A point of this size, of no kernel yet."""
+        return Point(
+            kernel="",
+            op="",
+            phase=self.phase,
+            batch_size=self.batch_size,
+            seq_len=self.seq_len,
+            kv_len=kv_len,
+        )
+
     def select(self, measurements: Iterable[Measurement]) -> list[Measurement]:
         return [row for row in measurements if self.holds(row.point)]
 

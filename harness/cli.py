@@ -13,7 +13,8 @@ COMMANDS = {
     "list": "Kernels, their ops, and what runs here.",
     "doctor": "What this machine has and lacks for profiling.",
     "time": "Time kernels on this GPU and record a profile.",
-    "roofline": "Draw and tabulate the roofline of a profile.",
+    "roofline": "Draw and tabulate the roofline of a profile, a CSV file or a GPU.",
+    "layer": "Add up a layer and the whole model from a profile.",
     "report": "Write the whole report of a profile.",
 }
 
