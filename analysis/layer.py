@@ -5,6 +5,7 @@ overlap of kernels and communication between GPUs are not in it.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -135,10 +136,11 @@ def path_of(profile: Profile) -> LayerPath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headroom:
-    """One call of an MoE layer: its part of the layer's time, and what could go."""
+    """One kernel and op of an MoE layer: its part of the time, and what could go."""
 
     entry: FilledSlot
-    time_us: float  # of all its calls in the layer
+    calls: int  # in one layer
+    time_us: float  # of all of them
     roof_us: float
     share_pct: float  # of the layer's timed calls
 
@@ -156,24 +158,27 @@ class Headroom:
 def headroom(layer: LayerTimes, cache: Cache) -> list[Headroom]:
     """The timed calls of an MoE layer, the most time to win first."""
     weights = ONE_LAYER[Part.MOE]
-    timed = [
-        (entry, weights[entry.slot.layer] * entry.slot.count * time_us)
-        for entry in layer.filled
-        if entry.slot.layer in weights
-        and (time_us := entry.time_us(cache)) is not None
-        and entry.measurement is not None
-        and not math.isnan(entry.measurement.roof_time_us)
-    ]
-    total_us = sum(time_us for _, time_us in timed)
+    counts: Counter[Call] = Counter()
+    for slot, call in quickest(layer.filled, cache):
+        counts[call] += weights.get(slot.layer, 0) * slot.count
+    timed: dict[Call, tuple[float, float, FilledSlot]] = {}
+    for entry in layer.filled:
+        time_us, row = entry.time_us(cache), entry.measurement
+        if row is None or time_us is None or math.isnan(row.roof_time_us):
+            continue
+        known = timed.get(entry.call)
+        if counts[entry.call] and (known is None or time_us < known[0]):
+            timed[entry.call] = time_us, row.roof_time_us, entry
+    total_us = sum(counts[call] * time_us for call, (time_us, _, _) in timed.items())
     ranked = [
         Headroom(
             entry=entry,
-            time_us=time_us,
-            roof_us=entry.slot.count * entry.measurement.roof_time_us,
-            share_pct=100 * time_us / total_us,
+            calls=counts[call],
+            time_us=counts[call] * time_us,
+            roof_us=counts[call] * roof_us,
+            share_pct=100 * counts[call] * time_us / total_us,
         )
-        for entry, time_us in timed
-        if entry.measurement is not None
+        for call, (time_us, roof_us, entry) in timed.items()
     ]
     return sorted(ranked, key=lambda one: -one.headroom_pct)
 

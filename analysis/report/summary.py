@@ -8,6 +8,11 @@ from dsprof.analysis.frames import measurements_frame
 from dsprof.analysis.numerals import plural, significant
 from dsprof.analysis.report.hardware import hardware_table
 from dsprof.analysis.report.kernel_tables import kernel_table, limits_table
+from dsprof.analysis.report.layer_section import (
+    TitledTable,
+    headroom_rankings,
+    layer_scaling,
+)
 from dsprof.analysis.report.markdown import Code, Table
 from dsprof.analysis.report.method import method_notes, method_table, noise_table
 from dsprof.analysis.report.scaling_tables import time_table
@@ -51,6 +56,8 @@ class SummaryView:
     largest_difference_pct: float
     method_notes: list[str]
     method: Table
+    layer_scaling: list[TitledTable]
+    headroom: list[TitledTable]
     scaling: list[tuple[str, Table]]
     example_command: str
     again: str
@@ -111,6 +118,8 @@ def _view(profile: Profile) -> SummaryView:
         ),
         method_notes=method_notes(profile),
         method=method_table(profile),
+        layer_scaling=layer_scaling(profile),
+        headroom=headroom_rankings(profile),
         scaling=[
             (f"{title}, {cache} L2 (us)", table)
             for phase, title in (

@@ -190,6 +190,7 @@ def _totals(
     divided_us: Mapping[Call, float] | None,
 ) -> list[str]:
     from dsprof.analysis.layer import Part
+    from dsprof.analysis.numerals import plural
     from dsprof.analysis.report.layer_tables import part_time, throughput
 
     lines = []
@@ -205,7 +206,7 @@ def _totals(
         rates = ", ".join(
             f"{cache} {throughput(layer, cache)} tokens/s" for cache in Cache
         )
-        lines.append(f"Throughput of {layer.tokens} tokens a pass: {rates}.")
+        lines.append(f"Throughput at {plural(layer.tokens, 'token')} a pass: {rates}.")
     else:
         lines.append("Whole model: the profile does not say how many layers it has.")
     if missing := _missing(layer):

@@ -81,9 +81,11 @@ def test_changing_one_time_changes_the_cells_of_that_row_only(
 ) -> None:
     slower = make_measurement(batch_size=128, warm=make_timing(median_us=11.0))
     after = replace(profile, measurements=(*profile.measurements[:2], slower))
-    slot, total, scaling = changed_lines(render_summary(profile), render_summary(after))
+    lines = changed_lines(render_summary(profile), render_summary(after))
+    slot, total, layer, scaling = lines
     assert row(slot, "| `rmsnorm`")[2:4] == ["0.0110", "0.0120"]
     assert total.startswith("- Warm, 1 timed slot: 11.0 us")
+    assert row(layer, "| 128")[1] == "≥ 0.0110"
     assert row(scaling, "| `rmsnorm`")[2:] == ["10.0", "10.0", "11.0"]
 
 
