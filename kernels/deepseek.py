@@ -17,6 +17,7 @@ DENSE_I = 18432  # intermediate_size of the dense layers
 EXPERT_GROUPS = 8  # n_group
 TOPK_GROUPS = 4  # topk_group
 ROUTED_SCALING = 2.5  # routed_scaling_factor
+VOCABULARY = 129280  # vocab_size
 LAYERS = 61
 DENSE_LAYERS = 3  # layers 0 to 2 have a dense MLP
 RMS_EPS = 1e-6

@@ -7,6 +7,8 @@ as its weights are. Leading dimensions (experts) stay as they are.
 
 from typing import TYPE_CHECKING
 
+from dsprof.kernels.spec import TensorMaker
+
 if TYPE_CHECKING:
     import torch
 
@@ -49,7 +51,7 @@ def dequantize_groups(
 ) -> "torch.Tensor":
     """FP32 (..., k) of values by group or by row; the group is k over the scales."""
     groups: torch.Tensor = quantized.float().unflatten(-1, (scales.shape[-1], -1))
-    return groups.mul_(scales.unsqueeze(-1)).flatten(-2)
+    return (groups * scales.unsqueeze(-1)).flatten(-2)
 
 
 def dequantize_blocks(
@@ -59,6 +61,14 @@ def dequantize_blocks(
     rows = quantized.shape[-2]
     by_row = scales.repeat_interleave(GROUP, dim=-2)[..., :rows, :]
     return dequantize_groups(quantized, by_row)
+
+
+def spread(make: TensorMaker, *shape: int) -> "torch.Tensor":
+    """FP32 factors between 0.5 and 1.5, so that scales differ and a wrong one shows.
+
+    The largest magnitudes of groups of normal values are all too alike.
+    """
+    return make.normal(*shape, dtype="float32").sigmoid_().add_(0.5)
 
 
 def _scale(amax: "torch.Tensor") -> "torch.Tensor":

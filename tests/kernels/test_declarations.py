@@ -170,6 +170,10 @@ def last_row_stale(tensor: torch.Tensor) -> torch.Tensor:
     return torch.cat([tensor[:-1], torch.zeros_like(tensor[-1:])])
 
 
+# Buffers longer than what the kernel writes: their end is no part of the result.
+LONGER_THAN_WRITTEN = {("scaled_fp4_experts_quant", "scales")}
+
+
 @pytest.mark.parametrize(
     "damage", [doubled, two_rows_swapped, last_tile_unwritten, last_row_stale]
 )
@@ -179,6 +183,9 @@ def test_a_damaged_float_output_is_caught(
 ) -> None:
     case = solved(name, op)
     for key, tensor in case.expected.items():
+        at_the_end = damage in {last_tile_unwritten, last_row_stale}
+        if at_the_end and (name, key) in LONGER_THAN_WRITTEN:
+            continue
         if tensor.is_floating_point():
             assert not case.passes(**{key: damage(tensor)}), key
 
@@ -196,7 +203,8 @@ def first_unwritten(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def filled(value: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    return lambda tensor: torch.full_like(tensor, value)
+    # Converted afterwards, because an unsigned type refuses a value that it has not.
+    return lambda tensor: torch.full(tensor.shape, value).to(tensor.dtype)
 
 
 LIMITS = torch.iinfo(torch.int32)
