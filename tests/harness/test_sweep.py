@@ -17,7 +17,9 @@ from tests.harness.toy import KERNELS
 def test_the_default_sweep_has_8_decode_and_20_prefill_points_an_op() -> None:
     kernels = load_kernels()
     points = plan(make_sweep(kernels), kernels)
-    counts = Counter((point.kernel, point.op, point.phase) for point in points)
+    counts = Counter(
+        (point.kernel, point.op, point.phase, point.kv_len) for point in points
+    )
     assert {
         phase: {counts[key] for key in counts if key[2] is phase} for phase in Phase
     } == {
