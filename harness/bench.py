@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from dsprof.harness.calls import installed_mismatch, load_failure
 from dsprof.harness.check import Comparison, compare
 from dsprof.harness.records import (
     Cache,
@@ -81,7 +82,7 @@ class Bench:
         reason = kernel.capability_reason(self._compute_capability)
         if reason:
             return reason
-        loaded, failures = load_providers(kernel.providers)
+        loaded, failures = load_providers(kernel, kernel.providers)
         return None if loaded else unavailable_reason(kernel, failures)
 
     def measure(self, point: Point) -> Outcome:
@@ -181,7 +182,7 @@ class Bench:
         wanted = [p for p in kernel.providers if choice in {"", p.name}]
         if not wanted:
             return Binding(reason=f"{kernel.name} has no provider '{choice}'.")
-        loaded, failures = load_providers(wanted)
+        loaded, failures = load_providers(kernel, wanted)
         if not loaded:
             return Binding(reason=unavailable_reason(kernel, failures))
         if len(loaded) == 1:
@@ -257,16 +258,26 @@ def prepare(binding: Binding, work: Workload, args: Tensors) -> Run:
 
 
 def load_providers(
-    providers: Iterable[Provider],
+    kernel: Kernel, providers: Iterable[Provider]
 ) -> tuple[list[Binding], list[str]]:
-    """Load each provider; the second list says why the others cannot be."""
+    """Load each provider; the second list says why the others cannot be called.
+
+    A package whose function no longer takes what the kernel's call gives it is one
+    of those others.
+    """
     loaded: list[Binding] = []
     failures: list[str] = []
+    work = kernel.small_workload(probe_point(kernel))
     for provider in providers:
         try:
-            loaded.append(Binding(provider=provider, api=provider.load()))
+            api = provider.load()
         except (ImportError, AttributeError, OSError, RuntimeError) as error:
-            failures.append(f"{provider.name}: {first_line(error)}")
+            failures.append(load_failure(kernel, provider, error))
+            continue
+        if mismatch := installed_mismatch(kernel, provider, work):
+            failures.append(mismatch)
+        else:
+            loaded.append(Binding(provider=provider, api=api))
     return loaded, failures
 
 
