@@ -1,13 +1,11 @@
 """moe_align_block_size: sorts the routed tokens by expert, padded to whole blocks.
 
-A fused MoE kernel gives each block of rows to one expert, so every expert's
-assignments (numbered token * 8 + slot) are padded to a multiple of the block size
-with the number of assignments, which is no assignment's number.
+A fused MoE kernel gives each block of rows to one expert (``kernels/blocks.py``).
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from dsprof.kernels import blocks
 from dsprof.kernels import deepseek as ds
 from dsprof.kernels.providers import sgl_kernel
 from dsprof.kernels.spec import (
@@ -23,9 +21,6 @@ from dsprof.kernels.spec import (
     Workload,
 )
 
-if TYPE_CHECKING:
-    import torch
-
 # SGLang's Triton fused MoE takes blocks of 64 rows for 128 x 128 scaled FP8 weights
 # unless a tuned configuration says otherwise.
 BLOCK_ROWS = 64
@@ -37,16 +32,8 @@ OUTPUTS = ("sorted_token_ids", "experts_ids", "num_tokens_post_pad")
 
 
 def capacity(work: Workload) -> int:
-    """Rows that suffice for any routing, in whole blocks.
-
-    Each expert that has a row pads at most one block short of full. The op fills
-    four ids at a time, so a length that is no multiple of four would be overrun.
-    """
-    assignments = work.tokens * ds.K
-    if assignments < COUNTED_EXPERTS:
-        return assignments * BLOCK_ROWS
-    rows = assignments + COUNTED_EXPERTS * (BLOCK_ROWS - 1)
-    return -(-rows // BLOCK_ROWS) * BLOCK_ROWS
+    """Rows of the list. The op fills four at a time, and this is a multiple of it."""
+    return blocks.capacity(work.tokens * ds.K, COUNTED_EXPERTS, BLOCK_ROWS)
 
 
 def make_inputs(work: Workload, make: TensorMaker) -> Tensors:
@@ -78,25 +65,8 @@ def call(op: Callable[..., None], args: Tensors) -> Tensors:
 
 
 def reference(work: Workload, args: Tensors) -> Tensors:
-    import torch
-
-    experts = args["topk_ids"].flatten().long()
-    assignments = experts.numel()
-    order = experts.argsort(stable=True)
-    first_row, end_row = _row_ranges(experts)
-    counts = torch.bincount(experts, minlength=ds.E)
-    first_assignment = counts.cumsum(0) - counts
-    sorted_experts = experts[order]
-    rank = torch.arange(assignments, device=experts.device)
-    rank -= first_assignment[sorted_experts]
-    rows = torch.full((capacity(work),), assignments, device=experts.device)
-    rows[first_row[sorted_experts] + rank] = order
-    outputs = {
-        "sorted_token_ids": rows,
-        "experts_ids": _expert_of_row(work, end_row)[::BLOCK_ROWS],
-        "num_tokens_post_pad": end_row[-1:],
-    }
-    return {name: output.int() for name, output in outputs.items()}
+    aligned = blocks.align(args["topk_ids"], ds.E, BLOCK_ROWS, capacity(work))
+    return dict(zip(OUTPUTS, aligned, strict=True))
 
 
 def canonical(work: Workload, args: Tensors, outputs: Tensors) -> Tensors:
@@ -109,8 +79,8 @@ def canonical(work: Workload, args: Tensors, outputs: Tensors) -> Tensors:
 
     experts = args["topk_ids"].flatten().long()
     assignments = experts.numel()
-    _, end_row = _row_ranges(experts)
-    expert_of_row = _expert_of_row(work, end_row)
+    _, end_row = blocks.ranges(experts, ds.E, BLOCK_ROWS)
+    expert_of_row = blocks.expert_of_row(capacity(work), end_row)
     # Ids that do not exist become -1 or one beyond the padding: wrong, and sortable.
     ids = outputs["sorted_token_ids"].long().clamp(-1, assignments + 1)
     keys = (expert_of_row * (assignments + 3) + ids + 1).sort().values
@@ -119,24 +89,6 @@ def canonical(work: Workload, args: Tensors, outputs: Tensors) -> Tensors:
         "sorted_token_ids": keys % (assignments + 3) - 1,
         "experts_ids": torch.where(is_used, outputs["experts_ids"], -1),
     }
-
-
-def _row_ranges(experts: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
-    """First row of each expert, and the row after its last block."""
-    import torch
-
-    counts = torch.bincount(experts, minlength=ds.E)
-    padded = (counts + BLOCK_ROWS - 1) // BLOCK_ROWS * BLOCK_ROWS
-    end_row = padded.cumsum(0)
-    return end_row - padded, end_row
-
-
-def _expert_of_row(work: Workload, end_row: "torch.Tensor") -> "torch.Tensor":
-    """Return the expert that each row belongs to; 256 beyond the last block."""
-    import torch
-
-    rows = torch.arange(capacity(work), device=end_row.device)
-    return torch.bucketize(rows, end_row, right=True)
 
 
 def cost(work: Workload) -> Cost:

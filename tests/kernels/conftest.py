@@ -12,7 +12,7 @@ from dsprof.kernels.spec import Kernel, Tensors, Workload
 
 class Example(Protocol):
     def __call__(
-        self, name: str, *, tokens: int, op: str | None = None
+        self, name: str, *, tokens: int, op: str | None = None, small: bool = False
     ) -> tuple[Kernel, Workload, Tensors]: ...
 
 
@@ -21,7 +21,7 @@ def example() -> Example:
     """Return a kernel, a workload of its first or the named op, and its arguments."""
 
     def make(
-        name: str, *, tokens: int, op: str | None = None
+        name: str, *, tokens: int, op: str | None = None, small: bool = False
     ) -> tuple[Kernel, Workload, Tensors]:
         kernel = load_kernel(name)
         point = Point(
@@ -31,7 +31,7 @@ def example() -> Example:
             batch_size=tokens,
             seq_len=1,
         )
-        work = kernel.workload(point)
+        work = kernel.small_workload(point) if small else kernel.workload(point)
         return kernel, work, kernel.make_inputs(work, DeviceTensors("cpu", point))
 
     return make
