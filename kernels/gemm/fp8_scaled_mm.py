@@ -81,7 +81,9 @@ KERNEL = Kernel(
     providers=(sgl_kernel("fp8_scaled_mm", call),),
     make_inputs=make_inputs,
     reference=reference,
-    tolerance={"out": Tolerance(atol=1e-2, rtol=1e-2)},
+    # Hopper's FP8 units add in about 14 bits (DeepSeek-V3 report, section 3.3.2), and
+    # this kernel leaves the whole of k to them: 0.03 was seen at k = 16384.
+    tolerance={"out": Tolerance(atol=5e-2, rtol=5e-2)},
     cost=cost,
     traffic=Traffic(
         read=("mat_a", "mat_b", "scales_a", "scales_b"),
