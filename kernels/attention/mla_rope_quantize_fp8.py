@@ -5,7 +5,7 @@ from typing import Any
 
 from dsprof.harness.device import Datapath
 from dsprof.kernels import deepseek as ds
-from dsprof.kernels import rope
+from dsprof.kernels import mla, rope
 from dsprof.kernels.spec import (
     Category,
     Cost,
@@ -21,7 +21,6 @@ from dsprof.kernels.spec import (
     Workload,
 )
 
-ROW = ds.Lkv + ds.Dr  # 576
 FP8_MAX = 448.0  # the greatest e4m3
 
 # Factors before rounding. Serving gives 1; these show whether one is forgotten.
@@ -44,8 +43,8 @@ def make_inputs(work: Workload, make: TensorMaker) -> Tensors:
         "q_nope": make.normal(heads, tokens, ds.Lkv).transpose(0, 1),
         "k_nope": make.normal(tokens, ds.Lkv),
         **rope.position_inputs(work, make),
-        "query": make.output(tokens, heads, ROW, dtype="float8_e4m3fn"),
-        "key": make.output(tokens, ROW, dtype="float8_e4m3fn"),
+        "query": make.output(tokens, heads, mla.ROW, dtype="float8_e4m3fn"),
+        "key": make.output(tokens, mla.ROW, dtype="float8_e4m3fn"),
     }
 
 
@@ -97,15 +96,15 @@ def cost(work: Workload) -> Cost:
     """
     rows = (work["heads"] + 1) * work.tokens
     return Cost(
-        flops={Datapath.FP32: (3 * ds.Dr + ROW) * rows},
-        bytes_read=2 * ROW * rows + rope.BYTES_PER_TOKEN * work.tokens,
-        bytes_written=ROW * rows,
+        flops={Datapath.FP32: (3 * ds.Dr + mla.ROW) * rows},
+        bytes_read=2 * mla.ROW * rows + rope.BYTES_PER_TOKEN * work.tokens,
+        bytes_written=mla.ROW * rows,
     )
 
 
 def shape(work: Workload) -> tuple[int, int, int]:
     """M, N, K: tokens, elements written for one, 0."""
-    return work.tokens, (work["heads"] + 1) * ROW, 0
+    return work.tokens, (work["heads"] + 1) * mla.ROW, 0
 
 
 # Rounding to 3 bits of mantissa is off by at most 1/16, and below the least normal

@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from dsprof.kernels import deepseek as ds
+from dsprof.kernels import mla
 from dsprof.kernels.providers import python_function
 from dsprof.kernels.spec import (
     EXACT,
@@ -83,7 +84,7 @@ KERNEL = Kernel(
     category=Category.ATTENTION,
     summary="writes new rows of the latent KV cache",
     dtype="bfloat16",
-    ops=(Op(name="kv_write", axes={"n": ds.Lkv + ds.Dr}),),
+    ops=(Op(name="kv_write", axes={"n": mla.ROW}),),
     min_compute_capability=(8, 0),
     providers=(
         python_function(
