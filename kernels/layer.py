@@ -22,6 +22,8 @@ ROPE = "apply_rope_with_cos_sin_cache_inplace"
 POST_NORM = "post_attention_layernorm"
 GATE_UP, DOWN = "experts (gate_up)", "experts (down)"
 KV_WRITE = ("set_mla_kv_buffer", "kv_write")
+# Rows of codes and of their scales lie in two tensors.
+SHUFFLE = (("shuffle_rows", "experts"), ("shuffle_rows", "experts (scales)"))
 
 
 def _is(*calls: Pair) -> Alternative:
@@ -92,7 +94,7 @@ def _listed_end(phase: Phase) -> tuple[Slot, ...]:
             phase,
             quant,
             "experts",
-            _for((FP8_QUANT, "experts"), ("shuffle_rows", "experts")),
+            _for((FP8_QUANT, "experts"), *SHUFFLE),
         ),
         _listed(phase, fp4_grouped, GATE_UP, _for((FP8_GROUPED, GATE_UP))),
         _listed(phase, "silu_and_mul", "act_fn"),
@@ -231,7 +233,7 @@ def _mlp(phase: Phase, layer: LayerKind, name: str) -> tuple[Slot, ...]:
 
 
 def _routed_experts(phase: Phase) -> Slot:
-    """Routing and experts: one fused kernel, or a pipeline of eight or nine."""
+    """Routing and experts: one fused kernel, or a pipeline of eight to ten."""
     route, fused = ("moe_fused_gate", "topk"), "experts (fused)"
     sort, activate = ("prepare_moe_input", "experts"), ("silu_and_mul", "act_fn")
     combine = ("apply_shuffle_mul_sum", "experts")
@@ -255,7 +257,7 @@ def _routed_experts(phase: Phase) -> Slot:
             route,
             sort,
             (FP8_QUANT, "experts"),
-            ("shuffle_rows", "experts"),
+            *SHUFFLE,
             (FP8_GROUPED, GATE_UP),
             activate,
             (FP8_QUANT, DOWN),

@@ -58,13 +58,13 @@ def roofline_figure(
     notes = [_zero_flop_note(timed)]
     for axes, cache in zip(panels, caches, strict=True):
         _panel(axes, drawn, cache, limits, colors)
-        texts = _draw_roofs(axes, device)
+        texts = draw_roofs(axes, device)
         unnamed = place_labels(
             axes,
             _kernel_labels(drawn, cache, colors),
             keep_clear=[
                 *_point_positions(drawn, cache),
-                *_roof_positions(axes, device),
+                *roof_positions(axes, device),
             ],
             taken=[text.get_window_extent() for text in texts],
         )
@@ -124,7 +124,7 @@ def _panel(
         note_empty(axes, f"No point with FLOP has a {cache} time.")
 
 
-def _draw_roofs(axes: "Axes", device: DeviceSpec) -> list["Text"]:
+def draw_roofs(axes: "Axes", device: DeviceSpec) -> list["Text"]:
     """Draw the memory roof, the compute roofs and ridge points; return their texts."""
     from matplotlib.collections import LineCollection
 
@@ -204,7 +204,7 @@ def _point_positions(drawn: "pd.DataFrame", cache: Cache) -> list[tuple[float, f
     return list(zip(timed["intensity_flop_per_byte"], timed[rate] / TERA, strict=True))
 
 
-def _roof_positions(axes: "Axes", device: DeviceSpec) -> list[tuple[float, float]]:
+def roof_positions(axes: "Axes", device: DeviceSpec) -> list[tuple[float, float]]:
     """Positions along all roofs, close enough that no text fits between two."""
     import numpy as np
 

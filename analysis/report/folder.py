@@ -1,6 +1,7 @@
 """The report folder: Markdown, figures and one HTML file, made whole or not at all."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from dsprof.analysis.plots.roofline import roofline_figure
 from dsprof.analysis.plots.scaling import time_figure
 from dsprof.analysis.plots.share import share_figure
 from dsprof.analysis.plots.style import to_png
+from dsprof.analysis.report.corrections import Correction, render_corrections
 from dsprof.analysis.report.page import GENERATOR, render_page
 from dsprof.analysis.report.roofline import FigureLink, render_roofline
 from dsprof.analysis.report.summary import render_summary
@@ -25,9 +27,12 @@ FIGURES = (
 )
 HEAD_CHARACTERS = 2000  # of a page, enough to see what made it
 SUMMARY, ROOFLINE, PAGE = "summary.md", "roofline.md", "report.html"
+CORRECTIONS = "corrections.md"
 
 
-def write_report(profile: Profile, output: Path) -> list[Path]:
+def write_report(
+    profile: Profile, output: Path, corrections: Sequence[Correction] = ()
+) -> list[Path]:
     """Write all files of a report into an existing folder; return their paths."""
     pngs = {
         link.path: to_png(figure)
@@ -36,6 +41,7 @@ def write_report(profile: Profile, output: Path) -> list[Path]:
     documents = {
         SUMMARY: render_summary(profile),
         ROOFLINE: render_roofline(profile, FIGURES),
+        CORRECTIONS: render_corrections(corrections),
     }
     title = f"dsprof report: {profile.device.name}"
     documents[PAGE] = render_page(title, list(documents.values()), pngs)
@@ -47,7 +53,13 @@ def write_report(profile: Profile, output: Path) -> list[Path]:
     return [output / name for name in (*documents, *pngs)]
 
 
-def create_report(profile: Profile, output: Path, *, replace: bool) -> list[Path]:
+def create_report(
+    profile: Profile,
+    output: Path,
+    *,
+    replace: bool,
+    corrections: Sequence[Correction] = (),
+) -> list[Path]:
     """Write a report to a folder that appears whole, or leave everything as it was.
 
     An existing folder is replaced only if asked for, and only if it is empty or
@@ -63,7 +75,8 @@ def create_report(profile: Profile, output: Path, *, replace: bool) -> list[Path
         ) as scratch:
             fresh = Path(scratch) / "new"
             fresh.mkdir()
-            written = [path.relative_to(fresh) for path in write_report(profile, fresh)]
+            made = write_report(profile, fresh, corrections)
+            written = [path.relative_to(fresh) for path in made]
             _swap(fresh, target, Path(scratch) / "old")
     except OSError as error:
         raise UsageError(
@@ -74,7 +87,7 @@ def create_report(profile: Profile, output: Path, *, replace: bool) -> list[Path
 
 def is_report(folder: Path) -> bool:
     """True for a folder that write_report made and nobody put anything else into."""
-    made = {SUMMARY, ROOFLINE, PAGE, *(link.path for link in FIGURES)}
+    made = {SUMMARY, ROOFLINE, CORRECTIONS, PAGE, *(link.path for link in FIGURES)}
     folders = {"figures"}
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
     if PAGE not in found or not found <= made | folders:

@@ -18,7 +18,7 @@ import click
 )
 @click.option("--force", is_flag=True, help="Replace an existing report.")
 def command(profile: Path | None, output: Path, force: bool) -> None:  # noqa: FBT001 -- click passes flags so
-    """Write the report of PROFILE: summary, roofline, figures and one HTML file.
+    """Write the report of PROFILE: three documents, figures and one HTML file.
 
     Without PROFILE, of the H200 profile that comes with dsprof. Needs no GPU.
 
@@ -28,10 +28,13 @@ def command(profile: Path | None, output: Path, force: bool) -> None:  # noqa: F
     dsprof report --force
     """
     from dsprof.analysis.report.folder import create_report
+    from dsprof.harness.commands.corrections import corrections
     from dsprof.harness.store import find_bundled_profile, load_profile
 
     path = find_bundled_profile() if profile is None else profile
-    written = create_report(load_profile(path), output, replace=force)
+    written = create_report(
+        load_profile(path), output, replace=force, corrections=corrections()
+    )
     click.echo(f"Report of {path}:")
     for file in written:
         click.echo(f"  {file}")

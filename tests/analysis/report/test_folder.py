@@ -22,12 +22,12 @@ def files(folder: Path) -> set[str]:
     }
 
 
-def test_a_report_is_two_documents_three_figures_and_a_page(
+def test_a_report_is_three_documents_three_figures_and_a_page(
     profile: Profile, tmp_path: Path
 ) -> None:
     written = write_report(profile, tmp_path)
     assert files(tmp_path) == {
-        *("summary.md", "roofline.md", "report.html"),
+        *("summary.md", "roofline.md", "corrections.md", "report.html"),
         *("figures/roofline.png", "figures/time.png", "figures/share.png"),
     }
     assert set(written) == {tmp_path / name for name in files(tmp_path)}
