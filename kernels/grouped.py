@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from dsprof.kernels import deepseek as ds
-from dsprof.kernels import fp8, routed
+from dsprof.kernels import fp8, nvfp4, routed
 from dsprof.kernels.spec import TensorMaker, Workload
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 # What SGLang gives CUTLASS for the arguments that it lays out on the device.
 CUTLASS_WORKSPACE_BYTES = 90_000
+
+# Of an FP4 code that may be any, by the scale whose square is 1 on average.
+FP4_VARIANCE = sum(m * m for m in nvfp4.MAGNITUDES) / len(nvfp4.MAGNITUDES)
 
 
 def assignments(work: Workload) -> int:
@@ -163,6 +166,26 @@ def fp8_weight_bytes(n: int, k: int) -> int:
 def fp8_row_bytes(k: int) -> int:
     """One row and its scales, one in 128 columns."""
     return k + 4 * (k // fp8.GROUP)
+
+
+def fp4_operand(make: TensorMaker, *shape: int) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Packed codes uint8 (..., k / 2) and e4m3 block scales (..., k / 16), of a shape.
+
+    Any code is a number, so codes are drawn and not quantised: the model's would take
+    several times their memory. Values have variance ``FP4_VARIANCE``.
+    """
+    import torch
+
+    *leading, k = shape
+    codes = make.bytes(*leading, k // 2)
+    scales = make.normal(*leading, k // nvfp4.BLOCK, dtype="float8_e4m3fn")
+    magnitudes = scales.view(torch.uint8).bitwise_and_(0x7F)  # without the sign
+    return codes, magnitudes.view(torch.float8_e4m3fn)
+
+
+def fp4_bytes(elements: int) -> int:
+    """Codes, and a scale for 16 of them."""
+    return elements // 2 + elements // nvfp4.BLOCK
 
 
 def bind_fp8_gemm(  # noqa: PLR0913 -- the op's own operands

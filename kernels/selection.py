@@ -35,6 +35,41 @@ def gap_after(scores: "torch.Tensor", k: int) -> "torch.Tensor":
     return largest[..., k - 1] - largest[..., k]
 
 
+def group_scores(scores: "torch.Tensor", groups: int) -> "torch.Tensor":
+    """Sum of the two best scores of each group, (tokens, groups)."""
+    grouped = scores.view(len(scores), groups, -1)
+    return grouped.topk(2, dim=-1).values.sum(-1)
+
+
+def in_best_groups(
+    scores: "torch.Tensor", groups: int = ds.EXPERT_GROUPS, best: int = ds.TOPK_GROUPS
+) -> "torch.Tensor":
+    """Scores with minus infinity for the experts outside the best groups."""
+    kept = group_scores(scores, groups).topk(best, dim=-1).indices
+    dropped = scores.new_ones(len(scores), groups).scatter(-1, kept, 0.0)
+    outside = dropped.bool().repeat_interleave(scores.shape[-1] // groups, dim=-1)
+    return scores.masked_fill(outside, -float("inf"))
+
+
+def route(
+    logits: "torch.Tensor",
+    bias: "torch.Tensor",
+    top_k: int = ds.K,
+    groups: int = ds.EXPERT_GROUPS,
+    top_groups: int = ds.TOPK_GROUPS,
+) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Route as DeepSeek-V3 does: FP32 weights (tokens, top_k), and int64 ids.
+
+    A token's weights sum to 2.5. The bias decides which experts are chosen, not how
+    much they weigh.
+    """
+    sigmoids = logits.sigmoid()
+    scores = in_best_groups(sigmoids + bias, groups, top_groups)
+    ids = scores.topk(top_k, dim=-1).indices
+    weights = sigmoids.gather(-1, ids)
+    return weights / weights.sum(-1, keepdim=True) * ds.ROUTED_SCALING, ids
+
+
 def by_expert(_work: Workload, _args: Tensors, outputs: Tensors) -> Tensors:
     """Order each row by expert id and its weights along with it.
 

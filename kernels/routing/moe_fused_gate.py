@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from dsprof.harness.device import Datapath
 from dsprof.kernels import deepseek as ds
 from dsprof.kernels.providers import sgl_kernel
-from dsprof.kernels.selection import by_expert, clear_logits, gap_after
+from dsprof.kernels.selection import (
+    by_expert,
+    clear_logits,
+    gap_after,
+    group_scores,
+    in_best_groups,
+    route,
+)
 from dsprof.kernels.spec import (
     EXACT,
     Category,
@@ -40,7 +47,7 @@ def make_inputs(work: Workload, make: TensorMaker) -> Tensors:
 
     def gap(logits: "torch.Tensor") -> "torch.Tensor":
         scores = logits.sigmoid() + bias
-        groups = gap_after(group_scores(scores), ds.TOPK_GROUPS)
+        groups = gap_after(group_scores(scores, ds.EXPERT_GROUPS), ds.TOPK_GROUPS)
         return torch.minimum(groups, gap_after(in_best_groups(scores), ds.K))
 
     return {"input": clear_logits(make, work.tokens, gap), "bias": bias}
@@ -61,25 +68,8 @@ def call(op: "Callable[..., list[torch.Tensor]]", args: Tensors) -> Tensors:
 
 
 def reference(_work: Workload, args: Tensors) -> Tensors:
-    sigmoids = args["input"].sigmoid()
-    ids = in_best_groups(sigmoids + args["bias"]).topk(ds.K, dim=-1).indices
-    weights = sigmoids.gather(-1, ids)
-    weights = weights / weights.sum(-1, keepdim=True) * ds.ROUTED_SCALING
+    weights, ids = route(args["input"], args["bias"])
     return {"topk_weights": weights, "topk_ids": ids.int()}
-
-
-def group_scores(scores: "torch.Tensor") -> "torch.Tensor":
-    """Sum of the two best scores of each group, (tokens, groups)."""
-    grouped = scores.view(len(scores), ds.EXPERT_GROUPS, -1)
-    return grouped.topk(2, dim=-1).values.sum(-1)
-
-
-def in_best_groups(scores: "torch.Tensor") -> "torch.Tensor":
-    """Scores with minus infinity for the experts outside the best groups."""
-    best = group_scores(scores).topk(ds.TOPK_GROUPS, dim=-1).indices
-    dropped = scores.new_ones(len(scores), ds.EXPERT_GROUPS).scatter(-1, best, 0.0)
-    outside = dropped.bool().repeat_interleave(ds.E // ds.EXPERT_GROUPS, dim=-1)
-    return scores.masked_fill(outside, -float("inf"))
 
 
 def cost(work: Workload) -> Cost:

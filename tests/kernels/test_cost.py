@@ -3,12 +3,14 @@
 import math
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from dsprof.harness.device import Datapath
 from dsprof.harness.records import Phase, Point
 from dsprof.harness.sweep import make_sweep, plan
 from dsprof.harness.tensors import DeviceTensors
+from dsprof.kernels import routed
 from dsprof.kernels.registry import load_kernel, load_kernels
 from dsprof.kernels.spec import Workload
 
@@ -63,6 +65,13 @@ FORMULAS = {
     ("prepare_moe_input", "experts"): Formula(None, 0, 96, 8_200),
     # 2 * 8 * 7168 FLOP; 9 * 7168 BF16, 8 * (4 + 2) bytes of rows and factors.
     ("apply_shuffle_mul_sum", "experts"): Formula(Datapath.FP32, 114_688, 129_072, 0),
+    # 9 * 7168 FP8, and 8 int32 rows; the same with 9 * 56 FP32 scales.
+    ("shuffle_rows", "experts"): Formula(None, 0, 64_544, 0),
+    ("shuffle_rows", "experts (scales)"): Formula(None, 0, 2_048, 0),
+    # 8 * 7168 FLOP; 9 * 7168 BF16.
+    ("moe_sum_reduce", "experts"): Formula(Datapath.FP32, 57_344, 129_024, 0),
+    # 7168 FLOP; 3 * 7168 BF16.
+    ("shared_experts_add", "experts"): Formula(Datapath.FP32, 7_168, 43_008, 0),
 }
 
 
@@ -99,6 +108,91 @@ def test_cost_is_the_sum_worked_out_by_hand(name: str, op: str, tokens: int) -> 
         cost.bytes_read + cost.bytes_written
         == formula.bytes_per_token * tokens + formula.fixed_bytes
     )
+
+
+# What grows with the tokens, and the weights of an expert that gets a row.
+EXPERT_FORMULAS = {
+    # 8 * 2 * 4096 * 7168 FLOP; 8 rows of 7168 FP4 in and 4096 BF16 out; 4096 * 7168
+    # FP4. FP4 is 9 / 16 of a byte, with its scale.
+    ("cutlass_fp4_group_mm", "experts (gate_up)"): Formula(
+        Datapath.FP4_TENSOR, 469_762_048, 97_792, 16_515_072
+    ),
+    ("cutlass_fp4_group_mm", "experts (down)"): Formula(
+        Datapath.FP4_TENSOR, 234_881_024, 123_904, 8_257_536
+    ),
+    # The same with FP8 rows of 7168 + 4 * 56 bytes; weights of 4096 * 7168 FP8 and
+    # 32 * 56 FP32 scales.
+    ("fp8_blockwise_scaled_grouped_mm", "experts (gate_up)"): Formula(
+        Datapath.FP8_TENSOR, 469_762_048, 124_672, 29_367_296
+    ),
+    ("fp8_blockwise_scaled_grouped_mm", "experts (down)"): Formula(
+        Datapath.FP8_TENSOR, 234_881_024, 131_584, 14_683_648
+    ),
+    # Both GEMMs; 7168 BF16 in and out, 8 ids of 4 and 8 weights of 2 bytes.
+    ("fp8_moe", "experts (fused)"): Formula(
+        Datapath.FP8_TENSOR, 704_643_072, 28_720, 44_050_944
+    ),
+}
+
+
+@pytest.mark.parametrize("tokens", TOKENS)
+@pytest.mark.parametrize(("name", "op"), EXPERT_FORMULAS)
+def test_only_experts_that_get_a_row_count_their_weights(
+    name: str, op: str, tokens: int
+) -> None:
+    formula = EXPERT_FORMULAS[name, op]
+    cost = load_kernel(name).cost(workload(name, op, tokens))
+    busy = len(set(routed.expert_ids(tokens).ravel().tolist()))
+    assert cost.flops == {formula.datapath: formula.flops_per_token * tokens}
+    assert (
+        cost.bytes_read + cost.bytes_written
+        == formula.bytes_per_token * tokens + formula.fixed_bytes * busy
+    )
+
+
+@pytest.mark.parametrize("tokens", TOKENS)
+def test_the_fused_fp4_experts_count_those_of_their_own_limited_routing(
+    tokens: int,
+) -> None:
+    name, op = "trtllm_fp4_block_scale_moe", "experts (fused)"
+    cost = load_kernel(name).cost(workload(name, op, tokens))
+    busy = len(set(routed.expert_ids(tokens, 256, 8, 8, 4).ravel().tolist()))
+    # 7168 FP4 and 256 FP32 logits in, 7168 BF16 out; the bias's 256 BF16.
+    assert cost.bytes_read + cost.bytes_written == (
+        24_772_608 * busy + (4_032 + 1_024 + 14_336) * tokens + 512
+    )
+    assert cost.flops == {Datapath.FP4_TENSOR: 704_643_072 * tokens}
+
+
+# Bytes that the first GEMM reads a token and the second an assignment, and a weight's.
+TRITON_GEMMS = {
+    "experts (gate_up)": (Datapath.FP8_TENSOR, 7_392, 0, 29_367_296, 4096),
+    "experts (down)": (Datapath.FP8_TENSOR, 0, 2_112 + 4, 14_683_648, 7168),
+    "experts (gate_up, bf16)": (Datapath.BF16_TENSOR, 14_336, 0, 58_720_256, 4096),
+    "experts (down, bf16)": (Datapath.BF16_TENSOR, 0, 4_096 + 4, 29_360_128, 7168),
+}
+
+
+@pytest.mark.parametrize(("tokens", "block"), [(1, 16), (512, 16), (2048, 64)])
+@pytest.mark.parametrize("op", TRITON_GEMMS)
+def test_a_fused_gemm_reads_its_row_list_up_to_the_last_block(
+    op: str, tokens: int, block: int
+) -> None:
+    datapath, by_token, by_assignment, weight, n = TRITON_GEMMS[op]
+    cost = load_kernel("fused_moe_kernel").cost(
+        workload("fused_moe_kernel", op, tokens)
+    )
+    rows = np.bincount(routed.expert_ids(tokens).ravel(), minlength=256)
+    blocks = sum(math.ceil(count / block) for count in rows.tolist())
+    assert cost.bytes_read == (
+        weight * int((rows > 0).sum())
+        + by_token * tokens
+        + by_assignment * 8 * tokens
+        + 4 * (blocks * block + blocks + 1)
+    )
+    assert cost.bytes_written == 2 * n * 8 * tokens
+    k = 7168 if n == 4096 else 2048
+    assert cost.flops == {datapath: 2 * n * k * 8 * tokens}
 
 
 @pytest.mark.parametrize("tokens", TOKENS)
