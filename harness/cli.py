@@ -12,6 +12,9 @@ from dsprof.harness.errors import DsprofError
 COMMANDS = {
     "list": "Kernels, their ops, and what runs here.",
     "doctor": "What this machine has and lacks for profiling.",
+    "verify": "Check every kernel file: call, shapes, cost, reference.",
+    "ops": "Write the table of kernels and of their arguments.",
+    "new": "Write a kernel file and its test, to be filled in.",
     "time": "Time kernels on this GPU and record a profile.",
     "roofline": "Draw and tabulate the roofline of a profile, a CSV file or a GPU.",
     "layer": "Add up a layer and the whole model from a profile.",
