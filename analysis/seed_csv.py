@@ -24,7 +24,8 @@ REQUIRED = ("kernel", "op", "phase", "B", "S")
 # Apart by more than this, two columns do not describe one call: medians are printed
 # with three digits or more.
 AGREEMENT = 0.05
-GIGA = 1e9
+LEAST_ELEMENT_BYTES = 0.5  # 4 bits, the narrowest format there is
+GIGA, MEGA = 1e9, 1e6
 Value = TypeVar("Value")
 
 
@@ -225,6 +226,7 @@ def _problems(
     bandwidth = device.hbm_bytes_per_s / GIGA
     yield from _above_roof(row, max(peaks), bandwidth)
     yield from _wrong_bound(row, [peak / bandwidth for peak in peaks])
+    yield from _wrong_intensity(row)
     yield from _wrong_rate(row)
     yield from _wrong_share(row, peaks, bandwidth)
 
@@ -260,13 +262,26 @@ def _wrong_bound(row: SeedRow, ridges: Sequence[float]) -> Iterator[str]:
         )
 
 
+def _wrong_intensity(row: SeedRow) -> Iterator[str]:
+    """An intensity that a GEMM of these sizes cannot have at half a byte an element."""
+    m, n, k = row.m or 0, row.n or 0, row.k or 0
+    if not (m and n and k) or row.intensity is None:
+        return
+    most = 2 * m * n * k / (LEAST_ELEMENT_BYTES * (m * k + n * k + m * n))
+    if row.intensity > (1 + AGREEMENT) * most:
+        yield (
+            f"arith_intensity {significant(row.intensity)}, but M, N and K allow "
+            f"{significant(most)} even with 4-bit operands and output"
+        )
+
+
 def _wrong_rate(row: SeedRow) -> Iterator[str]:
     """A GEMM's rate below its own sizes over its time; a batch of GEMMs has more."""
     sizes = (row.m, row.n, row.k, row.latency_ms, row.gflops)
     if not all(sizes):
         return
     m, n, k, latency_ms, gflops = (float(size or 0) for size in sizes)
-    computed = 2 * m * n * k / (latency_ms * 1e-3) / GIGA
+    computed = 2 * m * n * k / latency_ms / MEGA
     if gflops < (1 - AGREEMENT) * computed:
         yield (
             f"gflops {significant(gflops)}, but 2 M N K over latency_ms is "

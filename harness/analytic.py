@@ -51,7 +51,10 @@ def analytic_rows(
     device: DeviceSpec,
     division: Division = WHOLE,
 ) -> dict[Call, Measurement]:
-    """The rows of those calls that a kernel file declares, at the size of a point."""
+    """The rows of those calls that a kernel file declares, at the size of a point.
+
+    A call that needs a context length has no row where the size has none.
+    """
     rows = {}
     for call in calls:
         if call.kernel not in kernel_files():
@@ -60,6 +63,8 @@ def analytic_rows(
         if call.op not in {op.name for op in kernel.ops}:
             continue
         has_kv = kernel.has_kv_axis and size.phase is Phase.DECODE
+        if has_kv and size.kv_len is None:
+            continue
         point = replace(
             size,
             kernel=call.kernel,

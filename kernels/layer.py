@@ -264,6 +264,7 @@ def _routed_experts(phase: Phase) -> Slot:
             (FP8_GROUPED, DOWN),
             combine,
         ),
+        _for(route, ("fp8_moe", fused)),
         _for(
             route,
             ("moe_align_block_size", "experts"),

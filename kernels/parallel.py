@@ -40,12 +40,11 @@ EXPERT_AXES = {
     "experts (gate_up)": _ROWS_OUT,
     "act_fn": _ROWS_OUT,
     "experts (down)": _ROWS_IN,
+    "experts (fused)": ("intermediate",),
 }
-# Kernels that work on the rows of the routed experts, whatever their op is called.
+# Kernels that work on rows of the routed experts under an op of another name.
 ROUTED_KERNELS = frozenset(
     {
-        "trtllm_fp4_block_scale_moe",
-        "fp8_moe",
         "shuffle_rows",
         "apply_shuffle_mul_sum",
         "moe_sum_reduce",

@@ -25,11 +25,11 @@ def make_inputs(work: Workload, make: TensorMaker) -> Tensors:
     the kv_b output (tokens, 128, 256), k_rope the last columns of the fused_qkv_a
     output (tokens, 2112).
     """
-    tokens = work.tokens
-    keys_and_values = make.normal(tokens, ds.Nh, ds.Dn + ds.Dv)
+    tokens, heads = work.tokens, work["heads"]
+    keys_and_values = make.normal(tokens, heads, ds.Dn + ds.Dv)
     latents = make.normal(tokens, 1, ds.QKV_A)
     return {
-        "k": make.output(tokens, ds.Nh, ds.Dq),
+        "k": make.output(tokens, heads, ds.Dq),
         "k_nope": keys_and_values[..., : ds.Dn],
         "k_rope": latents[..., -ds.Dr :],
     }
@@ -40,18 +40,19 @@ def call(op: Callable[..., None], args: Tensors) -> Tensors:
     return {"k": args["k"]}
 
 
-def reference(_work: Workload, args: Tensors) -> Tensors:
+def reference(work: Workload, args: Tensors) -> Tensors:
     import torch
 
-    k_rope = args["k_rope"].expand(-1, ds.Nh, -1)
+    k_rope = args["k_rope"].expand(-1, work["heads"], -1)
     return {"k": torch.cat([args["k_nope"], k_rope], dim=-1)}
 
 
 def cost(work: Workload) -> Cost:
     """A copy: no FLOP; 128 BF16 a head and 64 a token in, 192 a head out."""
+    heads = work["heads"]
     return Cost(
-        bytes_read=2 * (ds.Nh * ds.Dn + ds.Dr) * work.tokens,
-        bytes_written=2 * ds.Nh * ds.Dq * work.tokens,
+        bytes_read=2 * (heads * ds.Dn + ds.Dr) * work.tokens,
+        bytes_written=2 * heads * ds.Dq * work.tokens,
     )
 
 
@@ -61,7 +62,7 @@ KERNEL = Kernel(
     category=Category.CONCAT,
     summary="joins the two parts of every head's key",
     dtype="bfloat16",
-    ops=(Op(name="concat_k", axes={"n": ds.Nh * ds.Dq}),),
+    ops=(Op(name="concat_k", axes={"heads": ds.Nh, "n": ds.Nh * ds.Dq}),),
     min_compute_capability=(8, 0),
     providers=(sgl_kernel("concat_mla_k", call),),
     make_inputs=make_inputs,

@@ -5,8 +5,11 @@ import pytest
 from dsprof.analysis.sizes import REPORTED_SIZES
 from dsprof.analysis.slots import fill_slots, sum_slots
 from dsprof.harness.records import (
+    Alternative,
     Cache,
+    Call,
     CatalogueEntry,
+    LayerPath,
     Phase,
     Profile,
     Slot,
@@ -123,3 +126,70 @@ def test_a_sum_counts_a_slot_once_and_names_what_it_lacks(
     warm, cold = sum_slots(filled, Cache.WARM), sum_slots(filled, Cache.COLD)
     assert (warm.timed, warm.total_us, warm.missing) == (2, 12.0, ())
     assert (cold.timed, cold.total_us, cold.missing) == (1, 12.0, (ATTENTION,))
+
+
+CHOSEN = Slot(
+    phase=Phase.DECODE,
+    kernel="fp4",
+    op="o_proj",
+    alternatives=(
+        Alternative(calls=(Call(kernel="fp4", op="o_proj"),)),
+        Alternative(
+            calls=(Call(kernel="quant", op="x"), Call(kernel="fp8", op="o_proj")),
+            stands_in=True,
+        ),
+        Alternative(calls=(Call(kernel="slow", op="o_proj"),), stands_in=True),
+    ),
+)
+
+
+def taken(profile: Profile) -> list[tuple[str, bool, str]]:
+    return [
+        (filled.call.kernel, filled.stands_in, filled.missing)
+        for filled in fill_slots(profile, B1)
+    ]
+
+
+def test_a_slot_takes_its_first_alternative_that_is_timed_whole(
+    make_profile: Factory, make_measurement: Factory
+) -> None:
+    unsupported = make_measurement(
+        kernel="fp4", op="o_proj", batch_size=1, status=Status.UNSUPPORTED
+    )
+    fp8 = make_measurement(kernel="fp8", op="o_proj", batch_size=1)
+    quant = make_measurement(kernel="quant", op="x", batch_size=1)
+    slow = make_measurement(kernel="slow", op="o_proj", batch_size=1)
+
+    def profile(*rows: object) -> Profile:
+        made: Profile = make_profile(slots=(CHOSEN,), measurements=rows)
+        return made
+
+    whole = profile(unsupported, slow, fp8, quant)
+    assert taken(whole) == [("quant", True, ""), ("fp8", True, "")]
+    assert taken(profile(unsupported, fp8, slow)) == [("slow", True, "")]
+    native = replace(unsupported, status=Status.OK)
+    assert taken(profile(native, fp8, quant)) == [("fp4", False, "")]
+
+
+def test_of_alternatives_that_lack_times_the_one_with_most_is_taken(
+    make_profile: Factory, make_measurement: Factory
+) -> None:
+    fp8 = make_measurement(kernel="fp8", op="o_proj", batch_size=1)
+    profile = make_profile(slots=(CHOSEN,), measurements=(fp8,))
+    filled = fill_slots(profile, B1)
+    assert [entry.call.kernel for entry in filled] == ["quant", "fp8"]
+    assert sum_slots(filled, Cache.WARM).missing == (CHOSEN,)
+    assert sum_slots(filled, Cache.WARM).total_us == 10.0
+
+
+def test_slots_of_another_path_and_context_are_left_out(
+    make_profile: Factory, make_measurement: Factory
+) -> None:
+    served = replace(ATTENTION, path=LayerPath.AS_SERVED)
+    rows = tuple(
+        make_measurement(kernel="attention", op="attn", batch_size=1, kv_len=kv_len)
+        for kv_len in (1024, 4096)
+    )
+    profile = make_profile(slots=(NORM, served), measurements=rows)
+    (filled,) = fill_slots(profile, B1, path=LayerPath.AS_SERVED, kv_len=4096)
+    assert filled.measurement == rows[1]
