@@ -1,7 +1,7 @@
 """What a device's rated roofs allow each kernel: work by formula, nothing measured."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dsprof.harness.device import DeviceSpec
@@ -14,6 +14,7 @@ class Crossing:
 
     ``tokens`` is the least M at which the intensity reaches the ridge point of the
     GEMM's datapath; None if it never does, or the device has no such datapath.
+    ``is_taken`` says whether the kernel takes that many rows.
     """
 
     kernel: str
@@ -24,19 +25,22 @@ class Crossing:
     limit_intensity: float  # as M grows without end
     ridge: float  # NaN where the device has no such datapath
     tokens: int | None
+    is_taken: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalyticProfile:
     """The work of every kernel at the reported sizes on one device.
 
-    ``rows`` have no times. ``missing`` are kernels of the model without a file.
+    ``rows`` have no times. ``missing`` are kernels of the model without a file;
+    ``notes``, by kernel and op, what a kernel file says of an op.
     """
 
     device: DeviceSpec
     rows: tuple[Measurement, ...]
     crossings: tuple[Crossing, ...]
     missing: tuple[str, ...]
+    notes: Mapping[tuple[str, str], str]
 
 
 def attainable(row: Measurement) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dsprof.analysis.analytic import (
     AnalyticProfile,
+    Crossing,
     attainable,
     bound_names,
     refusal,
@@ -98,7 +99,7 @@ def _placement_table(profile: AnalyticProfile, rows: Sequence[Measurement]) -> T
                 MISSING if row.bound is None else str(row.bound),
                 _attainable(row),
                 significant(row.roof_time_us),
-                refusal(row, profile.device),
+                _notes(profile, row),
             ]
             for row in rows
         ],
@@ -143,7 +144,7 @@ def _crossing_table(profile: AnalyticProfile) -> Table:
                 significant(one.least_intensity),
                 significant(one.limit_intensity),
                 significant(one.ridge),
-                _crosses(one.tokens, one.ridge),
+                _crosses(one),
             ]
             for one in profile.crossings
         ],
@@ -200,7 +201,14 @@ def _attainable(row: Measurement) -> str:
     return f"{significant(attainable(row) / TERA)} TFLOP/s"
 
 
-def _crosses(tokens: int | None, ridge: float) -> str:
-    if math.isnan(ridge):
+def _notes(profile: AnalyticProfile, row: Measurement) -> str:
+    of_op = profile.notes.get((row.point.kernel, row.point.op), "")
+    return "; ".join(filter(None, (refusal(row, profile.device), of_op)))
+
+
+def _crosses(one: Crossing) -> str:
+    if math.isnan(one.ridge):
         return "no such datapath"
-    return "never" if tokens is None else f"{tokens:,}"
+    if one.tokens is None:
+        return "never"
+    return f"{one.tokens:,}" if one.is_taken else f"{one.tokens:,}, which it refuses"

@@ -37,6 +37,12 @@ def analytic_profile(device: DeviceSpec) -> AnalyticProfile:
         missing=tuple(
             name for name, _, _ in deepseek.KERNELS if name not in kernel_files()
         ),
+        notes={
+            (kernel.name, op.name): op.note
+            for kernel in kernels
+            for op in kernel.ops
+            if op.note
+        },
     )
 
 
@@ -65,6 +71,7 @@ def crossing(kernel: Kernel, op: Op, device: DeviceSpec) -> Crossing:
         limit_intensity=rows[ENDLESS_TOKENS].arithmetic_intensity,
         ridge=ridge,
         tokens=high if reaches else None,
+        is_taken=not kernel.limit_reason(kernel.workload(_decode(kernel, op, high))),
     )
 
 

@@ -85,7 +85,7 @@ def test_a_gpu_without_fp4_flags_the_kernels_that_need_it() -> None:
         for line in Path("roofline.md").read_text("utf-8").splitlines()
         if line.startswith("| `cutlass_scaled_fp4_mm` | `q_b_proj` | FP4")
     )
-    assert "| - | - | - | NVIDIA H200 SXM has no fp4_tensor datapath |" in line
+    assert "| - | - | - | NVIDIA H200 SXM has no fp4_tensor datapath" in line
 
 
 def test_a_gemm_crosses_its_ridge_where_the_intensity_reaches_it() -> None:
@@ -106,6 +106,14 @@ def test_a_gemm_with_a_limit_below_its_ridge_never_crosses() -> None:
     assert found.tokens is None
     # 2 x 128 x 512 FLOP over 512 B in and 2 x 128 B out.
     assert found.limit_intensity == pytest.approx(131072 / 768)
+
+
+def test_a_crossing_beyond_a_kernels_limit_says_so() -> None:
+    kernel = load_kernel("dsv3_fused_a_gemm")
+    found = crossing(kernel, kernel.op("fused_qkv_a_proj"), device_spec("b200"))
+    assert found.tokens is not None
+    assert found.tokens > 16
+    assert not found.is_taken
 
 
 def test_a_csv_of_anybodys_is_drawn_and_its_slips_are_named(work: Path) -> None:
