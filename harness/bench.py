@@ -155,7 +155,7 @@ class Bench:
         for cache in self._sweep.caches:
             samples, clocks = stopwatches[cache](
                 run,
-                warmups=self._sweep.warmups,
+                warmups=1 if timings else self._sweep.warmups,  # once a point
                 replays=self._sweep.replays,
             )
             self._reference_sm_clock_mhz = max(

@@ -71,7 +71,7 @@ def plan(sweep: Sweep, kernels: Sequence[Kernel]) -> list[Point]:
         )
         for kernel in kernels
         for op in kernel.ops
-        if not sweep.ops or op.name in sweep.ops
+        if op.name in sweep.ops or not (sweep.ops or op.on_request)
         for phase in Phase
         if phase in sweep.phases and phase in kernel.phases
         for batch_size, seq_len in _sizes(sweep, phase)

@@ -31,9 +31,9 @@ HEAD_START_CYCLES = 4_000_000
 CALIBRATION_CALLS = 65
 CALIBRATION_REPLAYS = 100
 FLUSH_L2_MULTIPLE = 2
-# A single cold call of 3 us scatters by 5 %; the mean of eight by less than 2 %.
-MIN_COLD_SAMPLE_US = 24.0
-MAX_COLD_CALLS_PER_GRAPH = 8
+# A single cold call of 3 us scatters by 5 %, the mean of four by half of that.
+MIN_COLD_SAMPLE_US = 12.0
+MAX_COLD_CALLS_PER_GRAPH = 4
 RECORD_CALIBRATION_PAIRS = 20
 MS_TO_US = 1000
 
@@ -86,17 +86,17 @@ class GraphStopwatch:
     def warm(
         self, call: Callable[[], object], *, warmups: int, replays: int
     ) -> tuple[SampleSet, ClockSample]:
-        single = self._capture(call, 1)
-        estimate_us = statistics.median(
-            self._replay(single, ESTIMATE_REPLAYS, head_start=True)
-        )
-        call_us = estimate_us - self.replay_overhead_us
-        calls = _clamp(MIN_REPLAY_US / call_us, 1, MAX_CALLS_PER_GRAPH)
-        graph = single if calls == 1 else self._capture(call, calls)
-        self._replay_unrecorded(graph, warmups)
-        pairs = self._record_replays(graph, replays)
-        clocks = self._clocks.read()  # the GPU is in the middle of the replays
-        times_us = self._elapsed(pairs)
+        with self._torch.cuda.stream(self._stream):
+            single = self._capture(call, 1)
+            single_us = self._queued_median(single, ESTIMATE_REPLAYS)
+            call_us = single_us - self.replay_overhead_us
+            calls = _clamp(MIN_REPLAY_US / call_us, 1, MAX_CALLS_PER_GRAPH)
+            graph = single if calls == 1 else self._capture(call, calls)
+            for _ in range(warmups):
+                graph.replay()
+            records = self._record_replays(graph, replays)
+            clocks = self._clocks.read()  # the GPU is in the middle of the replays
+            times_us = self._elapsed(records)
         return SampleSet(
             times_us=tuple((t - self.replay_overhead_us) / calls for t in times_us),
             calls_per_sample=calls,
@@ -106,18 +106,20 @@ class GraphStopwatch:
     def cold(
         self, call: Callable[[], object], *, warmups: int, replays: int
     ) -> tuple[SampleSet, ClockSample]:
-        graph, pairs = self._capture_cold(call, 1)
-        self._replay_unrecorded(graph, warmups)
-        call_us = self._elapsed(pairs)[0] - self.record_overhead_us
-        calls = _clamp(MIN_COLD_SAMPLE_US / call_us, 1, MAX_COLD_CALLS_PER_GRAPH)
-        if calls > 1:
-            graph, pairs = self._capture_cold(call, calls)
-            self._replay_unrecorded(graph, warmups)
-        clocks = self._clocks.read()
-        times_us: list[float] = []
-        for _ in range(replays):
-            self._replay_unrecorded(graph, 1)
-            times_us.append(statistics.fmean(self._elapsed(pairs)))
+        with self._torch.cuda.stream(self._stream):
+            graph, records = self._capture_cold(call, 1)
+            for _ in range(warmups):
+                graph.replay()
+            call_us = self._elapsed(records)[0] - self.record_overhead_us
+            calls = _clamp(MIN_COLD_SAMPLE_US / call_us, 1, MAX_COLD_CALLS_PER_GRAPH)
+            if calls > 1:
+                graph, records = self._capture_cold(call, calls)
+            graph.replay()
+            clocks = self._clocks.read()
+            times_us: list[float] = []
+            for _ in range(replays):
+                graph.replay()
+                times_us.append(statistics.fmean(self._elapsed(records)))
         return SampleSet(
             times_us=tuple(t - self.record_overhead_us for t in times_us),
             calls_per_sample=calls,
@@ -137,62 +139,49 @@ class GraphStopwatch:
     ) -> "torch.cuda.CUDAGraph":
         import torch
 
-        with torch.cuda.stream(self._stream):
-            call()
-            torch.cuda.synchronize()
-            graph: torch.cuda.CUDAGraph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, stream=self._stream):
-                for _ in range(calls):
-                    call()
+        call()
+        torch.cuda.synchronize()
+        graph: torch.cuda.CUDAGraph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=self._stream):
+            for _ in range(calls):
+                call()
         return graph
 
     def _capture_cold(
         self, call: Callable[[], object], calls: int
-    ) -> tuple[
-        "torch.cuda.CUDAGraph", "list[tuple[torch.cuda.Event, torch.cuda.Event]]"
-    ]:
+    ) -> "tuple[torch.cuda.CUDAGraph, list[tuple[torch.cuda.Event, torch.cuda.Event]]]":
         import torch
 
         pairs = [
             (self._event(external=True), self._event(external=True))
             for _ in range(calls)
         ]
-        with torch.cuda.stream(self._stream):
-            self.flush_l2()
-            call()
-            torch.cuda.synchronize()
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, stream=self._stream):
-                for before, after in pairs:
-                    self.flush_l2()
-                    before.record()
-                    call()
-                    after.record()
+        self.flush_l2()
+        call()
+        torch.cuda.synchronize()
+        graph: torch.cuda.CUDAGraph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=self._stream):
+            for before, after in pairs:
+                self.flush_l2()
+                before.record()
+                call()
+                after.record()
         return graph, pairs
-
-    def _replay_unrecorded(self, graph: "torch.cuda.CUDAGraph", replays: int) -> None:
-        with self._torch.cuda.stream(self._stream):
-            for _ in range(replays):
-                graph.replay()
 
     def _record_replays(
         self, graph: "torch.cuda.CUDAGraph", replays: int
     ) -> "list[tuple[torch.cuda.Event, torch.cuda.Event]]":
         pairs = [(self._event(), self._event()) for _ in range(replays)]
-        with self._torch.cuda.stream(self._stream):
-            for before, after in pairs:
-                before.record()
-                graph.replay()
-                after.record()
+        for before, after in pairs:
+            before.record()
+            graph.replay()
+            after.record()
         return pairs
 
-    def _replay(
-        self, graph: "torch.cuda.CUDAGraph", replays: int, *, head_start: bool
-    ) -> list[float]:
-        if head_start:
-            with self._torch.cuda.stream(self._stream):
-                self._torch.cuda._sleep(HEAD_START_CYCLES)  # noqa: SLF001 -- torch's only spin kernel
-        return self._elapsed(self._record_replays(graph, replays))
+    def _queued_median(self, graph: "torch.cuda.CUDAGraph", replays: int) -> float:
+        """Median time of a replay, all of them queued before the first one starts."""
+        self._torch.cuda._sleep(HEAD_START_CYCLES)  # noqa: SLF001 -- torch's only spin kernel
+        return statistics.median(self._elapsed(self._record_replays(graph, replays)))
 
     def _elapsed(
         self, pairs: "list[tuple[torch.cuda.Event, torch.cuda.Event]]"
@@ -210,24 +199,21 @@ class GraphStopwatch:
         def add() -> None:
             element.add_(1)
 
-        one, many = self._capture(add, 1), self._capture(add, CALIBRATION_CALLS)
-        one_us, many_us = (
-            min(
-                statistics.median(
-                    self._replay(graph, CALIBRATION_REPLAYS, head_start=True)
-                )
-                for _ in range(3)
+        with self._torch.cuda.stream(self._stream):
+            graphs = self._capture(add, 1), self._capture(add, CALIBRATION_CALLS)
+            one_us, many_us = (
+                min(self._queued_median(graph, CALIBRATION_REPLAYS) for _ in range(3))
+                for graph in graphs
             )
-            for graph in (one, many)
-        )
         return max(one_us - (many_us - one_us) / (CALIBRATION_CALLS - 1), 0.0)
 
     def _measure_record_overhead(self) -> float:
-        graph, pairs = self._capture_cold(lambda: None, RECORD_CALIBRATION_PAIRS)
         times_us: list[float] = []
-        for _ in range(ESTIMATE_REPLAYS):
-            self._replay_unrecorded(graph, 1)
-            times_us += self._elapsed(pairs)
+        with self._torch.cuda.stream(self._stream):
+            graph, records = self._capture_cold(lambda: None, RECORD_CALIBRATION_PAIRS)
+            for _ in range(ESTIMATE_REPLAYS):
+                graph.replay()
+                times_us += self._elapsed(records)
         return statistics.median(times_us)
 
 

@@ -68,6 +68,7 @@ class Op:
     name: str
     axes: Mapping[str, int]
     note: str = ""  # what a reader must know, such as that the model does not run it
+    on_request: bool = False  # swept only when it is named
     dtype: str = ""  # where it is not the kernel's
 
 

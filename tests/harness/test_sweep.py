@@ -101,3 +101,11 @@ def test_all_providers_of_a_kernel_are_points_side_by_side() -> None:
 def test_an_unknown_provider_names_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"No provider 'x'.* Known: sgl_kernel, all"):
         make_sweep([load_kernel("rmsnorm")], provider="x")
+
+
+def test_an_op_on_request_is_planned_only_when_it_is_named() -> None:
+    kernel = load_kernel("fused_moe_kernel")
+    default = {point.op for point in plan(make_sweep([kernel]), [kernel])}
+    assert default == {"experts (gate_up)", "experts (down)"}
+    named = plan(make_sweep([kernel], ops=("experts (down) bf16",)), [kernel])
+    assert {point.op for point in named} == {"experts (down) bf16"}

@@ -168,8 +168,8 @@ def test_the_fused_fp4_experts_count_those_of_their_own_limited_routing(
 TRITON_GEMMS = {
     "experts (gate_up)": (Datapath.FP8_TENSOR, 7_392, 0, 29_367_296, 4096),
     "experts (down)": (Datapath.FP8_TENSOR, 0, 2_112 + 4, 14_683_648, 7168),
-    "experts (gate_up, bf16)": (Datapath.BF16_TENSOR, 14_336, 0, 58_720_256, 4096),
-    "experts (down, bf16)": (Datapath.BF16_TENSOR, 0, 4_096 + 4, 29_360_128, 7168),
+    "experts (gate_up) bf16": (Datapath.BF16_TENSOR, 14_336, 0, 58_720_256, 4096),
+    "experts (down) bf16": (Datapath.BF16_TENSOR, 0, 4_096 + 4, 29_360_128, 7168),
 }
 
 
@@ -223,6 +223,9 @@ def test_block_alignment_writes_a_list_for_the_worst_routing(tokens: int) -> Non
         ("moe_fused_gate", "topk", (4, 256, 0)),
         ("prepare_moe_input", "experts", (4, 8, 0)),
         ("apply_shuffle_mul_sum", "experts", (4, 7168, 0)),
+        ("fused_moe_kernel", "experts (gate_up)", (32, 4096, 7168)),
+        ("cutlass_fp4_group_mm", "experts (down)", (32, 7168, 2048)),
+        ("fp8_moe", "experts (fused)", (4, 7168, 0)),
     ],
 )
 def test_shape_is_m_n_k_or_rows_and_their_width(

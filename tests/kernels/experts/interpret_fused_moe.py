@@ -21,9 +21,9 @@ OPS = tuple(op.name for op in KERNEL.ops)
 CASES = (
     *((op, tokens) for op in OPS for tokens in (1, 5)),
     ("experts (gate_up)", 40),
-    ("experts (down, bf16)", 300),
+    ("experts (down) bf16", 300),
 )
-DAMAGED = (("experts (gate_up)", 5), ("experts (down, bf16)", 5))
+DAMAGED = (("experts (gate_up)", 5), ("experts (down) bf16", 5))
 
 
 def small_workload(op: str, tokens: int) -> Workload:
