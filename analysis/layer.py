@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from dsprof.analysis.numerals import plural
 from dsprof.analysis.sizes import ProblemSize
 from dsprof.analysis.slots import FilledSlot, fill_slots, quickest
 from dsprof.harness.records import (
@@ -259,7 +260,7 @@ def _absent(kinds: set[LayerKind], model: Weights) -> list[str]:
     """Steps of the model that no slot of the path stands for."""
     absent = []
     if LayerKind.DENSE not in kinds:
-        absent.append(f"the {model[LayerKind.DENSE]} dense layers")
+        absent.append(f"the {plural(model[LayerKind.DENSE], 'dense layer')}")
     if LayerKind.ONCE not in kinds:
         absent.append("final norm and lm_head")
     return absent

@@ -88,7 +88,7 @@ def test_the_summary_has_a_row_a_recorded_size(profile: Profile) -> None:
     assert batch.title == "Batch scaling: decode, S=1, as-served"
     assert [row[0] for row in batch.table.rows] == ["1", "8"]
     assert batch.missing == (
-        *("absent o_proj", "the 1 dense layers", "final norm and lm_head"),
+        *("absent o_proj", "the 1 dense layer", "final norm and lm_head"),
     )
 
 
