@@ -86,22 +86,32 @@ def arguments_swapped(kernel: Kernel, solved: Solved) -> Iterator[Fault]:
 
 
 def experts_dropped(kernel: Kernel, solved: Solved) -> Iterator[Fault]:
-    """What a call gives that leaves out one expert: one busy expert of each weight.
+    """What a call gives that leaves out the expert that most of the output needs.
 
-    The weights of experts are what a call reads a share of.
+    One fault for each tensor of experts' weights: what a call reads a share of.
     """
     experts = solved.work.axes.get("experts")
     for name in kernel.traffic.share:
         if len(solved.args[name]) != experts:
             continue
-        for expert in range(experts):
-            weights = solved.args[name].clone()
-            _zero(weights[expert])
-            dropped = solved.args | {name: weights}
-            got = _reference_or_none(kernel, solved, dropped)
-            yield f"expert {expert} left out of {name}", got
-            if got is None or not equal(got, solved.expected):
-                break  # this one was busy
+        without = [_without_expert(kernel, solved, name, i) for i in range(experts)]
+        changed = [_elements_changed(got, solved.expected) for got in without]
+        busiest = changed.index(max(changed))
+        yield f"expert {busiest} left out of {name}", without[busiest]
+
+
+def _without_expert(
+    kernel: Kernel, solved: Solved, name: str, expert: int
+) -> "Tensors | None":
+    weights = solved.args[name].clone()
+    _zero(weights[expert])
+    return _reference_or_none(kernel, solved, solved.args | {name: weights})
+
+
+def _elements_changed(got: "Tensors | None", expected: Tensors) -> int:
+    if got is None:
+        return 0
+    return sum(int((got[name] != expected[name]).sum()) for name in expected)
 
 
 def equal(got: Tensors, expected: Tensors) -> bool:

@@ -84,6 +84,26 @@ def test_a_kernel_no_package_has_is_unavailable_and_says_what_to_install(
     assert "toy-lib" in row.reason
 
 
+def test_a_changed_signature_is_unavailable_and_says_what_was_found(
+    bench: Bench,
+) -> None:
+    row = measure(bench, "changed").measurement
+    assert row.status is Status.UNAVAILABLE
+    assert row.reason.startswith(
+        "changed calls dsprof.kernels.registry:load_kernel of dsprof "
+    )
+    assert "does not fit (name): too many positional arguments; expected" in row.reason
+    assert measure(bench, "double").measurement.status is Status.OK
+
+
+def test_a_renamed_function_is_unavailable_and_named(bench: Bench) -> None:
+    row = measure(bench, "renamed").measurement
+    assert row.status is Status.UNAVAILABLE
+    assert row.reason.startswith(
+        "renamed needs dsprof.kernels.registry:load_a_kernel, and dsprof "
+    )
+
+
 def test_the_first_provider_that_passes_its_probe_is_used(bench: Bench) -> None:
     row = measure(bench, "choice").measurement
     assert row.status is Status.OK

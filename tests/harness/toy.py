@@ -200,3 +200,30 @@ KERNELS["limited"] = replace(
     name="limited",
     limits=(Limit(allows=lambda work: work.tokens <= 1, reason="one token only"),),
 )
+
+
+def moved(api: object, _work: Workload, args: Tensors) -> Callable[[], Tensors]:
+    """Call a function of this package as it was before it lost an argument."""
+    find = api.load_kernel  # type: ignore[attr-defined]
+    return lambda: {"out": find("name", "folder") or args["out"]}
+
+
+KERNELS["changed"] = replace(
+    toy("changed", double),
+    providers=(
+        replace(
+            toy("changed", double).providers[0],
+            symbols=("dsprof.kernels.registry:load_kernel",),
+            prepare=moved,
+        ),
+    ),
+)
+KERNELS["renamed"] = replace(
+    toy("renamed", double),
+    providers=(
+        replace(
+            toy("renamed", double).providers[0],
+            symbols=("dsprof.kernels.registry:load_a_kernel",),
+        ),
+    ),
+)
