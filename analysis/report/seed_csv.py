@@ -8,7 +8,8 @@ from dsprof.analysis.report.hardware import hardware_table
 from dsprof.analysis.report.markdown import Code, Table
 from dsprof.analysis.report.roofline import FigureLink
 from dsprof.analysis.report.template import render
-from dsprof.analysis.seed_csv import Flag, SeedRow
+from dsprof.analysis.seed_csv import SeedRow
+from dsprof.analysis.seed_flags import Flag
 from dsprof.harness.device import DeviceSpec
 
 

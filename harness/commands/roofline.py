@@ -199,7 +199,8 @@ def _of_csv(path: Path, device: "DeviceSpec", files: Files) -> dict[Path, bytes]
     """Picture and page of a file of benchmark rows."""
     from dsprof.analysis.plots.points import PlotPoint
     from dsprof.analysis.report.seed_csv import render_seed_csv
-    from dsprof.analysis.seed_csv import flag_rows, read_seed_csv
+    from dsprof.analysis.seed_csv import read_seed_csv
+    from dsprof.analysis.seed_flags import flag_rows
     from dsprof.harness.commands.analytic import known_ops
 
     rows = read_seed_csv(path)

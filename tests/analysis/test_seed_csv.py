@@ -7,12 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsprof.analysis.seed_csv import (
-    SeedRow,
-    flag_rows,
-    parse_seed_csv,
-    read_seed_csv,
-)
+from dsprof.analysis.seed_csv import SeedRow, parse_seed_csv, read_seed_csv
+from dsprof.analysis.seed_flags import flag_rows
 from dsprof.harness.device import Datapath, device_spec
 from dsprof.harness.errors import ProfileError
 from dsprof.harness.records import Bound, Phase
