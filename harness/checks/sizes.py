@@ -12,7 +12,7 @@ def check_cost(subject: Subject) -> tuple[Outcome, str]:
     """Analytic bytes are those of the tensors, at every default point."""
     kernel = subject.kernel
     problems = []
-    points = subject.default_points()
+    points = subject.points()
     for point in points:
         work = kernel.workload(point)
         args = kernel.make_inputs(work, DeviceTensors("meta", point))
@@ -47,7 +47,7 @@ def check_shapes(
         if table is None:
             continue
         compared += 1
-        for point in subject.default_points():
+        for point in subject.points():
             if point.op == op.name:
                 found = table.differences(point, make_arguments(kernel, point))
                 problems += [f"{op.name}: {difference}" for difference in found[:1]]

@@ -45,6 +45,11 @@ class Subject:
     def default_points(self) -> list[Point]:
         return plan(make_sweep([self.kernel]), [self.kernel])
 
+    def points(self) -> list[Point]:
+        """The default sizes of every op, also of those that run only on request."""
+        ops = tuple(op.name for op in self.kernel.ops)
+        return plan(make_sweep([self.kernel], ops=ops), [self.kernel])
+
     def _solve(self, op: str) -> Solved:
         work = self.kernel.small_workload(small_point(self.kernel, op))
         args = self.kernel.make_inputs(work, DeviceTensors("cpu", work.point))
