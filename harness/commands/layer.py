@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 DEFAULT_SEQ_LEN = 1024
 
 
+PIPE_WIDTH = 180
+
+
 @click.command(name="layer")
 @click.argument("profile", type=click.Path(path_type=Path), required=False)
 @click.option(
@@ -175,11 +178,15 @@ def _print(
             heading.removeprefix(">"),
             justify="right" if heading.startswith(">") else "left",
             overflow="fold",
+            no_wrap=heading in {"Kernel", "Op"},  # names are to be copied
         )
     for row in data.rows:
         cells = (cell.text if isinstance(cell, Code) else cell for cell in row)
         table.add_row(*map(escape, cells))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:  # a pipe has no width, and 80 columns break names
+        console = Console(width=PIPE_WIDTH)
+    console.print(table)
     for line in _totals(layer, division, divided_us):
         click.echo(line)
 
