@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dsprof.analysis.numerals import plural
 from dsprof.analysis.plots.labels import PointLabel, place_labels
-from dsprof.analysis.plots.roofline import (
+from dsprof.analysis.plots.roofs import (
     ROOM_RIGHT_OF_RIDGE,
     TERA,
     draw_roofs,

@@ -124,62 +124,6 @@ def _panel(
         note_empty(axes, f"No point with FLOP has a {cache} time.")
 
 
-def draw_roofs(axes: "Axes", device: DeviceSpec) -> list["Text"]:
-    """Draw the memory roof, the compute roofs and ridge points; return their texts."""
-    from matplotlib.collections import LineCollection
-
-    x0, x1 = axes.get_xlim()
-    bandwidth = device.hbm_bytes_per_s / TERA
-    ridges = ridge_points(device)
-    top = max(ridges.values())
-    roofs = [((x0, x0 * bandwidth), (top, top * bandwidth))]
-    texts = [_name_memory_roof(axes, device)]
-    for path, ridge in ridges.items():
-        peak = device.peak(path) / TERA
-        roofs.append(((ridge, peak), (x1, peak)))
-        axes.plot(ridge, peak, marker="D", color=ROOF_COLOR, markersize=4.5, zorder=4)
-        name = path.value.replace("_", " ").upper().replace("TENSOR", "tensor")
-        texts += [
-            _roof_text(axes, f"{name} {rated(peak)} TFLOP/s", (x1, peak), (-2, 2)),
-            _roof_text(axes, f"ridge {rated(ridge)} FLOP/byte", (ridge, peak), (-6, 1)),
-        ]
-    axes.add_collection(LineCollection(roofs, colors=ROOF_COLOR, linewidths=1.2))
-    return texts
-
-
-def _roof_text(
-    axes: "Axes", text: str, at: tuple[float, float], offset_pt: tuple[float, float]
-) -> "Text":
-    return axes.annotate(
-        text,
-        at,
-        xytext=offset_pt,
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        fontsize=8,
-        color=ROOF_COLOR,
-    )
-
-
-def _name_memory_roof(axes: "Axes", device: DeviceSpec) -> "Text":
-    x0 = axes.get_xlim()[0] * 1.4
-    bandwidth = device.hbm_bytes_per_s / TERA
-    ends = axes.transData.transform([(x, x * bandwidth) for x in (x0, 10 * x0)])
-    (left, bottom), (right, top) = ends
-    return axes.annotate(
-        f"HBM {rated(bandwidth * 1000)} GB/s",
-        (x0, x0 * bandwidth),
-        xytext=(0, 4),
-        textcoords="offset points",
-        rotation=math.degrees(math.atan2(top - bottom, right - left)),
-        rotation_mode="anchor",
-        va="bottom",
-        fontsize=8,
-        color=ROOF_COLOR,
-    )
-
-
 def _kernel_labels(
     drawn: "pd.DataFrame", cache: Cache, colors: dict[str, str]
 ) -> list[PointLabel]:
@@ -202,18 +146,6 @@ def _point_positions(drawn: "pd.DataFrame", cache: Cache) -> list[tuple[float, f
     rate = f"{cache}_flops_per_s"
     timed = drawn[drawn[rate].notna()]
     return list(zip(timed["intensity_flop_per_byte"], timed[rate] / TERA, strict=True))
-
-
-def roof_positions(axes: "Axes", device: DeviceSpec) -> list[tuple[float, float]]:
-    """Positions along all roofs, close enough that no text fits between two."""
-    import numpy as np
-
-    xs = np.geomspace(*axes.get_xlim(), 200)
-    return [
-        (float(x), attainable_flops_per_s(device, path, float(x)) / TERA)
-        for path in device.flops_per_s
-        for x in xs
-    ]
 
 
 def _draw_legend(

@@ -1,5 +1,6 @@
 """The look that all figures share: colours, markers, type, grid, file format."""
 
+import textwrap
 from collections.abc import Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +22,10 @@ CACHE_COLORS = {Cache.WARM: "#D55E00", Cache.COLD: "#0072B2"}
 PHASE_MARKERS = {Phase.DECODE: "o", Phase.PREFILL: "^"}
 TEXT_COLOR, ROOF_COLOR, GRID_COLOR = "#222222", "#444444", "#E4E4E4"
 DPI = 150
+NOTE_SIZE_PT, NOTE_LEFT_IN, NOTE_LINE_IN = 8.5, 0.15, 0.16
+# Wider than the mean letter of the default typeface, so that a wrapped line fits.
+LETTER_EM = 0.6
+POINTS_PER_IN = 72
 
 
 def plain(text: object) -> str:
@@ -78,6 +83,39 @@ def handle(
         marker=marker,
         linestyle=linestyle,
         markersize=6,
+    )
+
+
+def wrap_note(text: str, width_in: float) -> list[str]:
+    """The lines of a footnote under a figure of this width; [] of an empty text."""
+    letter_in = LETTER_EM * NOTE_SIZE_PT / POINTS_PER_IN
+    letters = int((width_in - 2 * NOTE_LEFT_IN) / letter_in)
+    return textwrap.wrap(text, max(letters, 1))
+
+
+def add_note(figure: "Figure", text: str, *, lines_of_room: int) -> None:
+    """A footnote wrapped to the figure's width; the figure grows for more lines.
+
+    Growth is downwards: all panels keep their size, so texts that were placed stay
+    where they are. Titles and legends of the figure are to be added afterwards.
+    """
+    width, height = figure.get_size_inches()
+    lines = wrap_note(text, width)
+    more_in = NOTE_LINE_IN * max(0, len(lines) - lines_of_room)
+    if more_in:
+        panels = figure.subplotpars
+        figure.set_size_inches(width, height + more_in)
+        figure.subplots_adjust(
+            bottom=(panels.bottom * height + more_in) / (height + more_in),
+            top=(panels.top * height + more_in) / (height + more_in),
+        )
+    figure.text(
+        NOTE_LEFT_IN / width,
+        0.08 / (height + more_in),
+        "\n".join(lines),
+        fontsize=NOTE_SIZE_PT,
+        color=TEXT_COLOR,
+        va="bottom",
     )
 
 
