@@ -1,6 +1,7 @@
 """How a kernel's time grows with tokens: its flat floor, and its exponent."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 # A time this far above the floor is growth: clock steps and noise stay within a
 # tenth, and one doubling of work at full throughput is a factor of two.
 FLOOR_FACTOR = 1.25
+MEDIANS = ["flops", "bytes", "warm_us", "cold_us", "roof_us"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,18 +62,25 @@ def token_series(frame: "pd.DataFrame") -> list[Series]:
     attention's does, has one series for each phase, context and prefill batch.
     """
     timed = frame[frame["warm_us"].notna() | frame["cold_us"].notna()]
-    found: list[Series] = []
-    for (kernel, op), rows in timed.groupby(["kernel", "op"], sort=False):
-        work = rows.groupby("tokens")[["flops", "bytes"]].nunique()
-        if work.to_numpy().max() == 1:
-            found.append(_series(kernel, op, "", rows))
-            continue
-        details = rows.apply(_detail, axis="columns")
-        found += [
-            _series(kernel, op, str(detail), part)
-            for detail, part in rows.groupby(details, sort=False)
-        ]
-    return found
+    medians = (
+        timed.assign(detail=_details(timed))
+        .groupby(["kernel", "op", "detail", "tokens"], sort=False)[MEDIANS]
+        .median()
+    )
+    ops: dict[tuple[str, str], dict[str, list[Size]]] = {}
+    for (kernel, op, detail, tokens), *numbers in medians.itertuples():
+        sizes = ops.setdefault((kernel, op), {}).setdefault(detail, [])
+        sizes.append(_size(tokens, numbers))
+    return [
+        Series(
+            kernel=kernel,
+            op=op,
+            detail=detail,
+            sizes=tuple(sorted(sizes, key=lambda size: size.tokens)),
+        )
+        for (kernel, op), details in ops.items()
+        for detail, sizes in details.items()
+    ]
 
 
 def phase_series(
@@ -118,31 +127,39 @@ def _exponent(first: Size, last: Size, first_us: float, last_us: float) -> float
     return math.log(last_us / first_us) / math.log(last.tokens / first.tokens)
 
 
-def _detail(row: "pd.Series") -> str:
+def _details(timed: "pd.DataFrame") -> list[str]:
+    """A detail a row; empty for an op with one amount of work a token count."""
+    works = timed.groupby(["kernel", "op", "tokens"])[["flops", "bytes"]].nunique()
+    several = works.max(axis="columns") > 1
+    varied = {(kernel, op) for kernel, op, _ in several[several].index}
+    columns = ["kernel", "op", "phase", "batch_size", "kv_len"]
+    return [
+        _detail(phase, batch_size, kv_len) if (kernel, op) in varied else ""
+        for kernel, op, phase, batch_size, kv_len in timed[columns].itertuples(
+            index=False
+        )
+    ]
+
+
+def _detail(phase: str, batch_size: int, kv_len: object) -> str:
     import pandas as pd
 
-    parts = [str(row["phase"])]
-    if row["phase"] == Phase.PREFILL.value:
-        parts.append(f"B={row['batch_size']}")
-    if not pd.isna(row["kv_len"]):
-        parts.append(f"kv={row['kv_len']}")
+    parts = [phase]
+    if phase == Phase.PREFILL.value:
+        parts.append(f"B={batch_size}")
+    if kv_len is not pd.NA:
+        parts.append(f"kv={kv_len}")
     return " ".join(parts)
 
 
-def _series(kernel: object, op: object, detail: str, rows: "pd.DataFrame") -> Series:
-    names = ["flops", "bytes", "warm_us", "cold_us", "roof_us"]
-    medians = rows.groupby("tokens")[names].median()
-    sizes = tuple(
-        Size(
-            tokens=int(tokens),
-            flops=int(flops),
-            total_bytes=int(total_bytes),
-            warm_us=float(warm_us),
-            cold_us=float(cold_us),
-            roof_us=float(roof_us),
-        )
-        for tokens, flops, total_bytes, warm_us, cold_us, roof_us in (
-            medians.itertuples()
-        )
+def _size(tokens: int, medians: Sequence[float]) -> Size:
+    """``medians`` are those of the columns MEDIANS."""
+    flops, total_bytes, warm_us, cold_us, roof_us = medians
+    return Size(
+        tokens=int(tokens),
+        flops=int(flops),
+        total_bytes=int(total_bytes),
+        warm_us=float(warm_us),
+        cold_us=float(cold_us),
+        roof_us=float(roof_us),
     )
-    return Series(kernel=str(kernel), op=str(op), detail=detail, sizes=sizes)

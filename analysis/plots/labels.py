@@ -7,8 +7,10 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
+    from numpy.typing import NDArray
 
 # Rings of candidate places around a point, in typographic points, tried from near
 # to far; on the left a place counts as further, since labels line up best on the
@@ -72,15 +74,19 @@ def place_labels(
     coordinates; ``taken`` are boxes in pixels that texts already fill. The layout
     must be final. Returns the labels that fit nowhere, which are not drawn.
     """
+    import numpy as np
+
     if not labels:
         return []
     pixels_per_pt = axes.figure.dpi / 72
     frame = _box(axes.get_window_extent())
     texts = [_box(bbox) for bbox in taken]
-    drawn = [
-        _around(position, MARKER_RADIUS_PT * pixels_per_pt)
-        for position in _to_pixels(axes, keep_clear)
-    ]
+    drawn = _edges(
+        [
+            _around(position, MARKER_RADIUS_PT * pixels_per_pt)
+            for position in _to_pixels(axes, keep_clear)
+        ]
+    )
     left_out = []
     for label in labels:
         size = _text_size(axes, label.text)
@@ -88,13 +94,13 @@ def place_labels(
         for offset_pt in _offsets():
             box = _text_box(anchor, size, offset_pt, pixels_per_pt)
             leader = _leader(anchor, offset_pt, pixels_per_pt)
-            if not box.lies_in(frame) or _collide([box], [*drawn, *texts]):
+            if not box.lies_in(frame) or _hits(box, drawn):
                 continue
-            if _collide(leader, texts):
+            if _collide([box, *leader], texts):
                 continue
             _annotate(axes, label, offset_pt)
             texts.append(box)
-            drawn += leader
+            drawn = np.concatenate([drawn, _edges(leader)])
             break
         else:
             left_out.append(label)
@@ -111,6 +117,27 @@ def _to_pixels(
 
 def _collide(boxes: Sequence[_Box], others: Sequence[_Box]) -> bool:
     return any(box.overlaps(other) for box in boxes for other in others)
+
+
+def _edges(boxes: Sequence[_Box]) -> "NDArray[np.float64]":
+    """Left, bottom, right and top, a row a box."""
+    import numpy as np
+
+    edges = [(box.left, box.bottom, box.right, box.top) for box in boxes]
+    return np.array(edges, dtype=np.float64).reshape(-1, 4)
+
+
+def _hits(box: _Box, edges: "NDArray[np.float64]") -> bool:
+    """True where the box overlaps any of many others."""
+    left, bottom, right, top = edges.T
+    return bool(
+        (
+            (box.left < right)
+            & (left < box.right)
+            & (box.bottom < top)
+            & (bottom < box.top)
+        ).any()
+    )
 
 
 def _around(position: Sequence[float], radius: float) -> _Box:

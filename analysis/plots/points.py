@@ -13,7 +13,7 @@ from dsprof.analysis.plots.roofs import (
     roof_positions,
 )
 from dsprof.analysis.plots.style import (
-    TEXT_COLOR,
+    add_note,
     category_colors,
     clean,
     handle,
@@ -53,7 +53,6 @@ def points_figure(
     drawn = [point for point in points if point.intensity > 0 and point.flops_per_s > 0]
     figure = new_figure(13.0, 7.4)
     figure.subplots_adjust(left=0.062, right=0.985, top=0.92, bottom=0.18)
-    figure.suptitle(plain(title), fontsize=13, y=0.97)
     axes: Axes = figure.subplots()
     _set_axes(axes, drawn, device, y_label)
     colors = category_colors(point.category for point in points)
@@ -80,20 +79,21 @@ def points_figure(
         ],
         taken=[text.get_window_extent() for text in texts],
     )
+    add_note(figure, _note(points, drawn, unnamed), lines_of_room=2)
+    height = figure.get_figheight()
+    figure.suptitle(plain(title), fontsize=13, y=1 - 0.22 / height)
     handles = [
         *(handle(name, color=color, marker="s") for name, color in colors.items()),
         *(handle(size, marker=marker) for size, marker in markers.items()),
     ]
     figure.legend(
         handles=handles,
-        loc="lower center",
-        bbox_to_anchor=(0.5, 0.035),
+        loc="upper center",
+        bbox_to_anchor=(0.5, figure.subplotpars.bottom - 0.52 / height),
         ncols=min(max(len(handles), 1), 8),
         frameon=False,
         fontsize=9,
     )
-    note = _note(points, drawn, unnamed)
-    figure.text(0.012, 0.012, note, fontsize=8.5, color=TEXT_COLOR)
     return figure
 
 

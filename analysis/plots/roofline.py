@@ -1,15 +1,20 @@
 """The roofline: rate against arithmetic intensity, under the device's rated roofs."""
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from dsprof.analysis.numerals import plural, rated
+from dsprof.analysis.numerals import plural
 from dsprof.analysis.plots.labels import PointLabel, place_labels
+from dsprof.analysis.plots.roofs import (
+    ROOM_RIGHT_OF_RIDGE,
+    TERA,
+    draw_roofs,
+    roof_positions,
+)
 from dsprof.analysis.plots.style import (
     PHASE_MARKERS,
-    ROOF_COLOR,
     TEXT_COLOR,
+    add_note,
     category_colors,
     clean,
     handle,
@@ -18,7 +23,7 @@ from dsprof.analysis.plots.style import (
     note_empty,
     plain,
 )
-from dsprof.analysis.roofline import attainable_flops_per_s, ridge_points
+from dsprof.analysis.roofline import ridge_points
 from dsprof.harness.device import DeviceSpec
 from dsprof.harness.records import Cache, Phase, Status
 
@@ -26,10 +31,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.text import Text
 
-TERA = 1e12
-ROOM_RIGHT_OF_RIDGE = 60  # the name of a roof is about this wide on the log axis
+MOST_NAMED_KERNELS = 16  # names of more would cross each other's lines
+ROOM_RIGHT_OF_POINTS = 30  # for the names of roofs, where points lie along them
+LEGEND_ENTRY_IN = 1.25
 Limits = tuple[float, float, float, float]
 
 
@@ -42,45 +47,57 @@ def roofline_figure(
 ) -> "Figure":
     """One panel a cache state; points coloured by category and shaped by phase.
 
-    A kernel without FLOP has no place on a log axis: the note under the panels
-    counts and names those.
+    Up to MOST_NAMED_KERNELS kernels are named beside their points. A kernel without
+    FLOP has no place on a log axis: the note under the panels counts and names those.
     """
     rows = frame if phase is None else frame[frame["phase"] == phase.value]
-    timed = rows[rows["status"] == Status.OK.value]
-    drawn = timed[timed["flops"] > 0]
+    drawn = drawn_rows(rows)
+    named = names_kernels(rows)
     colors = category_colors(frame["category"])
     figure = new_figure(7.0 * len(caches), 6.9)
     figure.subplots_adjust(left=0.062, right=0.988, top=0.89, bottom=0.19, wspace=0.04)
     panels = figure.subplots(1, len(caches), sharey=True, squeeze=False)[0]
-    where = "" if phase is None else f", {phase}"
-    figure.suptitle(plain(f"Roofline, {device.name}{where}"), fontsize=13, y=0.97)
-    limits = _limits(drawn, device, caches)
-    notes = [_zero_flop_note(timed)]
+    right = 3 if named else ROOM_RIGHT_OF_POINTS
+    limits = log_limits(drawn, device, caches, room_right=right)
+    notes = [zero_flop_note(rows)]
     for axes, cache in zip(panels, caches, strict=True):
         _panel(axes, drawn, cache, limits, colors)
-        texts = draw_roofs(axes, device)
-        unnamed = place_labels(
-            axes,
-            _kernel_labels(drawn, cache, colors),
-            keep_clear=[
-                *_point_positions(drawn, cache),
-                *roof_positions(axes, device),
-            ],
-            taken=[text.get_window_extent() for text in texts],
-        )
+        unnamed = _draw_names(axes, drawn, device, cache, colors if named else None)
         if unnamed:
             names = ", ".join(label.text for label in unnamed)
             notes.append(f"No room, {cache} L2, to name {names}.")
     panels[0].set_ylabel("Achieved rate (TFLOP/s)", fontsize=10)
+    add_note(figure, " ".join(notes), lines_of_room=2)
+    where = "" if phase is None else f", {phase}"
+    height = figure.get_figheight()
+    figure.suptitle(
+        plain(f"Roofline, {device.name}{where}"), fontsize=13, y=1 - 0.2 / height
+    )
     _draw_legend(figure, drawn, colors)
-    figure.text(0.012, 0.012, " ".join(notes), fontsize=8.5, color=TEXT_COLOR)
     return figure
 
 
-def _limits(
-    drawn: "pd.DataFrame", device: DeviceSpec, caches: Iterable[Cache]
+def names_kernels(frame: "pd.DataFrame") -> bool:
+    """True where the kernels to draw are few enough to be named in one panel."""
+    return drawn_rows(frame)["kernel"].nunique() <= MOST_NAMED_KERNELS
+
+
+def drawn_rows(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The timed rows that a log axis has a place for."""
+    return frame[(frame["status"] == Status.OK.value) & (frame["flops"] > 0)]
+
+
+def log_limits(
+    drawn: "pd.DataFrame",
+    device: DeviceSpec,
+    caches: Iterable[Cache],
+    *,
+    room_right: float,
 ) -> Limits:
-    """x0, x1, y0, y1 around points and roofs, with room right for the roofs' names."""
+    """x0, x1, y0, y1 around points and roofs, with room right for the roofs' names.
+
+    ``room_right`` is the factor between the highest intensity and the right edge.
+    """
     ridges = ridge_points(device).values()
     x = [*drawn["intensity_flop_per_byte"], *ridges]
     y = [peak / TERA for peak in device.flops_per_s.values()]
@@ -88,7 +105,7 @@ def _limits(
         y += [*(drawn[f"{cache}_flops_per_s"].dropna() / TERA)]
     return (
         min(0.1, min(x) / 10),
-        max(max(x) * 3, max(ridges) * ROOM_RIGHT_OF_RIDGE),
+        max(max(x) * room_right, max(ridges) * ROOM_RIGHT_OF_RIDGE),
         min(0.1, min(y) / 2),
         max(y) * 3,
     )
@@ -122,6 +139,28 @@ def _panel(
         )
     if drawn[f"{cache}_flops_per_s"].notna().sum() == 0:
         note_empty(axes, f"No point with FLOP has a {cache} time.")
+
+
+def _draw_names(
+    axes: "Axes",
+    drawn: "pd.DataFrame",
+    device: DeviceSpec,
+    cache: Cache,
+    colors: dict[str, str] | None,
+) -> list[PointLabel]:
+    """Draw the roofs with names, and name kernels if given colours.
+
+    Returns the labels of kernels that had no room.
+    """
+    texts = draw_roofs(axes, device)
+    if colors is None:
+        return []
+    return place_labels(
+        axes,
+        _kernel_labels(drawn, cache, colors),
+        keep_clear=[*_point_positions(drawn, cache), *roof_positions(axes, device)],
+        taken=[text.get_window_extent() for text in texts],
+    )
 
 
 def _kernel_labels(
@@ -158,11 +197,12 @@ def _draw_legend(
         *(handle(phase.value, marker=PHASE_MARKERS[phase]) for phase in phases),
     ]
     if handles:
+        width, height = figure.get_size_inches()
         figure.legend(
             handles=handles,
-            loc="lower center",
-            bbox_to_anchor=(0.5, 0.045),
-            ncols=min(len(handles), 9),
+            loc="upper center",
+            bbox_to_anchor=(0.5, figure.subplotpars.bottom - 0.52 / height),
+            ncols=min(len(handles), int(width / LEGEND_ENTRY_IN)),
             frameon=False,
             fontsize=9,
             columnspacing=1.6,
@@ -170,7 +210,9 @@ def _draw_legend(
         )
 
 
-def _zero_flop_note(timed: "pd.DataFrame") -> str:
+def zero_flop_note(frame: "pd.DataFrame") -> str:
+    """Which timed points are not drawn, and why."""
+    timed = frame[frame["status"] == Status.OK.value]
     names = list(timed[timed["flops"] == 0]["kernel"].unique())
     points = int((timed["flops"] == 0).sum())
     if not names:

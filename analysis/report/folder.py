@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsprof.analysis.frames import measurements_frame
-from dsprof.analysis.plots.roofline import roofline_figure
+from dsprof.analysis.plots.categories import category_figure
+from dsprof.analysis.plots.roofline import names_kernels, roofline_figure
 from dsprof.analysis.plots.scaling import time_figure
 from dsprof.analysis.plots.share import share_figure
 from dsprof.analysis.plots.style import to_png
@@ -20,11 +21,13 @@ from dsprof.harness.records import Profile
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FIGURES = (
-    FigureLink(path="figures/roofline.png", title="Roofline, cold and warm L2"),
-    FigureLink(path="figures/time.png", title="Time against tokens"),
-    FigureLink(path="figures/share.png", title="Share of the bounding roof"),
+OVERVIEW = FigureLink(path="figures/roofline.png", title="Roofline, cold and warm L2")
+BY_CATEGORY = FigureLink(
+    path="figures/roofline-by-category.png", title="Roofline by category"
 )
+TIME = FigureLink(path="figures/time.png", title="Time against tokens")
+SHARE = FigureLink(path="figures/share.png", title="Share of the bounding roof")
+FIGURES = (OVERVIEW, BY_CATEGORY, TIME, SHARE)
 HEAD_CHARACTERS = 2000  # of a page, enough to see what made it
 SUMMARY, ROOFLINE, PAGE = "summary.md", "roofline.md", "report.html"
 CORRECTIONS = "corrections.md"
@@ -34,13 +37,11 @@ def write_report(
     profile: Profile, output: Path, corrections: Sequence[Correction] = ()
 ) -> list[Path]:
     """Write all files of a report into an existing folder; return their paths."""
-    pngs = {
-        link.path: to_png(figure)
-        for link, figure in zip(FIGURES, _figures(profile), strict=True)
-    }
+    figures = _figures(profile)
+    pngs = {link.path: to_png(figure) for link, figure in figures.items()}
     documents = {
         SUMMARY: render_summary(profile),
-        ROOFLINE: render_roofline(profile, FIGURES),
+        ROOFLINE: render_roofline(profile, list(figures)),
         CORRECTIONS: render_corrections(corrections),
     }
     title = f"dsprof report: {profile.device.name}"
@@ -123,10 +124,10 @@ def _swap(fresh: Path, target: Path, old: Path) -> None:
         raise
 
 
-def _figures(profile: Profile) -> "list[Figure]":
+def _figures(profile: Profile) -> "dict[FigureLink, Figure]":
+    """The panels by category are for runs with too many kernels to name in one."""
     frame = measurements_frame(profile)
-    return [
-        roofline_figure(frame, profile.device),
-        time_figure(frame),
-        share_figure(frame),
-    ]
+    figures = {OVERVIEW: roofline_figure(frame, profile.device)}
+    if not names_kernels(frame):
+        figures[BY_CATEGORY] = category_figure(frame, profile.device)
+    return figures | {TIME: time_figure(frame), SHARE: share_figure(frame)}

@@ -1,24 +1,30 @@
 """How times grow with batch, sequence and tokens, as tables."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dsprof.analysis import scaling
 from dsprof.analysis.numerals import MISSING, significant
 from dsprof.analysis.report.markdown import Cell, Code, Table
-from dsprof.analysis.scaling import Series
+from dsprof.analysis.scaling import Series, phase_series
 from dsprof.harness.records import Cache, Phase
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def time_table(frame: "pd.DataFrame", phase: Phase, cache: Cache) -> Table:
+def swept_series(frame: "pd.DataFrame", phase: Phase) -> list[Series]:
+    """Series over the batch size in decode, and over the length at B=1 in prefill."""
+    return phase_series(frame, phase, None if phase is Phase.DECODE else 1)
+
+
+def time_table(series: Sequence[Series], phase: Phase, cache: Cache) -> Table:
     """Medians in microseconds: a row an op, a column a batch or a sequence length.
 
-    Decode has a column for each batch size, prefill one for each length at B=1.
+    Decode has a column for each batch size, prefill one for each length at B=1:
+    ``series`` are those of ``swept_series`` in the phase.
     """
-    series = _phase_series(frame, phase)
     letter = "B" if phase is Phase.DECODE else "S"
     columns = sorted({size.tokens for one in series for size in one.sizes})
     rows = []
@@ -35,7 +41,7 @@ def growth_table(frame: "pd.DataFrame", phase: Phase) -> Table:
     """Growth between the ends of a phase's sweep: factor of tokens, time, exponent."""
     letter = "B" if phase is Phase.DECODE else "S"
     rows: list[list[Cell]] = []
-    for one in _phase_series(frame, phase):
+    for one in swept_series(frame, phase):
         first, last = one.sizes[0], one.sizes[-1]
         if first.tokens == last.tokens:
             continue
@@ -92,11 +98,6 @@ def floor_table(frame: "pd.DataFrame") -> Table:
     return Table(
         headings=("Kernel", "Op", *headings, ">Last exponent, roof"), rows=rows
     )
-
-
-def _phase_series(frame: "pd.DataFrame", phase: Phase) -> list[Series]:
-    batch_size = None if phase is Phase.DECODE else 1
-    return scaling.phase_series(frame, phase, batch_size)
 
 
 def _names(series: Series) -> list[Cell]:

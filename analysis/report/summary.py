@@ -15,7 +15,7 @@ from dsprof.analysis.report.layer_section import (
 )
 from dsprof.analysis.report.markdown import Code, Table
 from dsprof.analysis.report.method import method_notes, method_table, noise_table
-from dsprof.analysis.report.scaling_tables import time_table
+from dsprof.analysis.report.scaling_tables import swept_series, time_table
 from dsprof.analysis.report.slot_table import slot_table
 from dsprof.analysis.report.template import render
 from dsprof.analysis.sizes import REPORTED_SIZES
@@ -126,8 +126,9 @@ def _view(profile: Profile) -> SummaryView:
                 (Phase.DECODE, "Batch scaling: decode, S=1"),
                 (Phase.PREFILL, "Sequence scaling: prefill, B=1"),
             )
+            for series in [swept_series(frame, phase)]
             for cache in Cache
-            for table in [time_table(frame, phase, cache)]
+            for table in [time_table(series, phase, cache)]
             if table.rows
         ],
         example_command=example,

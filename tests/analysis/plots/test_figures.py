@@ -162,7 +162,22 @@ def test_shares_beyond_the_roof_stay_inside_the_axis(
     assert frame["warm_peak_pct"].item() < high
 
 
-def test_an_op_without_a_share_says_why_in_its_row(profile: Profile) -> None:
-    shown = texts(share_figure(measurements_frame(profile)))
-    assert "out of limit" in shown
-    assert "no row" in shown
+def test_an_op_without_a_share_at_one_size_says_why_in_its_row(
+    make_profile: Factory, make_measurement: Factory
+) -> None:
+    rows = (
+        make_measurement(batch_size=1),
+        make_measurement(batch_size=128, status=Status.OUT_OF_LIMIT),
+    )
+    figure = share_figure(measurements_frame(make_profile(measurements=rows)))
+    shown = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+    assert shown == [[], ["out of limit"], ["no row"]]
+
+
+def test_an_op_without_a_share_at_any_size_is_counted_under_the_panels(
+    profile: Profile,
+) -> None:
+    figure = share_figure(measurements_frame(profile))
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert not any("gate" in name for name in names)
+    assert "any of these sizes: 1 op. out of limit: gate (1)." in texts(figure)
