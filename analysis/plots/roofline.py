@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_NAMED_KERNELS = 16  # names of more would cross each other's lines
-ROOM_RIGHT_OF_POINTS = 30  # for the names of roofs, where points lie along them
+ROOM_RIGHT_OF_POINTS = 120  # for the names of roofs, where points lie along them
 LEGEND_ENTRY_IN = 1.25
 Limits = tuple[float, float, float, float]
 

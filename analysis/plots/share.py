@@ -1,5 +1,6 @@
 """Share of the bounding roof that each op reaches at the reported sizes."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -103,7 +104,7 @@ def _row_names(at_sizes: dict[ProblemSize, "pd.DataFrame"]) -> tuple[Names, Left
 
 
 def _has_share(row: "pd.Series") -> bool:
-    return bool(row[SHARES].notna().any())
+    return not all(math.isnan(row[name]) for name in SHARES)
 
 
 def _words(status: object) -> str:
@@ -123,7 +124,7 @@ def _left_out_note(left_out: LeftOut) -> str:
         for status, kernels in groups.items()
     )
     ops = plural(len(left_out), "op")
-    return f"Left out, without a time at any of these sizes: {ops}. {reasons}."
+    return f"Left out, without a time at any of these sizes: {ops} ({reasons})."
 
 
 def _limits(at_sizes: dict[ProblemSize, "pd.DataFrame"]) -> tuple[float, float]:

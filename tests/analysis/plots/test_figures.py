@@ -14,6 +14,7 @@ from dsprof.analysis.plots.roofline import roofline_figure
 from dsprof.analysis.plots.scaling import time_figure
 from dsprof.analysis.plots.share import share_figure
 from dsprof.analysis.plots.style import to_png
+from dsprof.harness.device import Datapath
 from dsprof.harness.records import Phase, Profile, Status
 from tests.conftest import Factory
 
@@ -151,6 +152,19 @@ def test_time_panels_are_one_an_op_with_warm_cold_and_roof_lines(
     assert [len(axes.lines) for axes in shown] == [3, 3]
 
 
+def test_contexts_of_one_op_are_lines_of_one_panel(
+    make_profile: Factory, make_measurement: Factory
+) -> None:
+    rows = tuple(
+        make_measurement(batch_size=batch, kv_len=kv_len, flops={Datapath.FP32: kv_len})
+        for batch in (1, 2)
+        for kv_len in (1024, 4096)
+    )
+    (axes,) = time_figure(measurements_frame(make_profile(measurements=rows))).axes
+    assert "decode kv=1024, kv=4096" in axes.get_title(loc="left")
+    assert len(axes.lines) == 6
+
+
 def test_shares_beyond_the_roof_stay_inside_the_axis(
     make_profile: Factory, make_measurement: Factory, make_timing: Factory
 ) -> None:
@@ -180,4 +194,4 @@ def test_an_op_without_a_share_at_any_size_is_counted_under_the_panels(
     figure = share_figure(measurements_frame(profile))
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert not any("gate" in name for name in names)
-    assert "any of these sizes: 1 op. out of limit: gate (1)." in texts(figure)
+    assert "any of these sizes: 1 op (out of limit: gate (1))." in texts(figure)

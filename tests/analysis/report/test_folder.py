@@ -34,6 +34,16 @@ def test_a_report_is_three_documents_three_figures_and_a_page(
     assert is_report(tmp_path)
 
 
+def test_a_report_of_many_kernels_also_has_panels_by_category(
+    make_profile: Factory, make_measurement: Factory, tmp_path: Path
+) -> None:
+    rows = tuple(make_measurement(kernel=f"kernel_{i}") for i in range(17))
+    write_report(make_profile(measurements=rows), tmp_path)
+    assert "figures/roofline-by-category.png" in files(tmp_path)
+    assert "figures/roofline-by-category.png" in (tmp_path / "roofline.md").read_text()
+    assert is_report(tmp_path)
+
+
 def test_the_page_holds_its_figures_and_loads_nothing(
     make_profile: Factory, make_measurement: Factory, tmp_path: Path
 ) -> None:
