@@ -53,6 +53,7 @@ def checks() -> list[Check]:
         check_torch(package_version("torch"), torch_cuda_version(), gpu),
         check_package("triton", package_version("triton"), State.WARNING),
         check_package("sgl_kernel", package_version("sgl_kernel"), State.MISSING),
+        check_package("flashinfer", package_version("flashinfer"), State.WARNING),
         check_package("nvtx", package_version("nvtx"), State.MISSING),
         check_package("pynvml", package_version("pynvml"), State.MISSING),
         check_tool("ncu", tool_version("ncu")),

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from dsprof.harness.availability import find_gpu, why_not
+from dsprof.harness.availability import find_gpu, likely_provider, why_not
 from dsprof.harness.commands.options import members_of
 from dsprof.kernels import deepseek
 from dsprof.kernels.registry import NO_FILE_REASON, load_kernels
@@ -14,7 +14,10 @@ from dsprof.kernels.spec import Category
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """One line of the list; ``why_not`` is None where the kernel runs here."""
+    """One line of the list; ``why_not`` is None where the kernel runs here.
+
+    ``provider`` is the package that a run would call, if one is installed.
+    """
 
     kernel: str
     source: str
@@ -22,6 +25,7 @@ class Listed:
     ops: tuple[str, ...]
     summary: str
     why_not: str | None
+    provider: str | None = None
 
 
 @click.command(name="list")
@@ -53,6 +57,7 @@ def _rows() -> list[Listed]:
             ops=tuple(op.name for op in kernel.ops),
             summary=kernel.summary,
             why_not=why_not(kernel, gpu),
+            provider=likely_provider(kernel),
         )
         for kernel in load_kernels()
     }
@@ -78,7 +83,7 @@ def _print(rows: list[Listed]) -> None:
         click.echo(
             f"{row.kernel:<{name_width}}  {row.source:<10}  "
             f"{row.category:<{category_width}}  "
-            f"{'runs here' if row.why_not is None else row.why_not}"
+            f"{f'runs here: {row.provider}' if row.why_not is None else row.why_not}"
         )
         if row.ops:
             click.secho(f"{'':<{name_width}}  ops: {', '.join(row.ops)}", dim=True)

@@ -2,7 +2,7 @@ import json
 
 from click.testing import CliRunner
 
-from dsprof.harness.availability import why_not
+from dsprof.harness.availability import likely_provider, why_not
 from dsprof.harness.cli import cli
 from dsprof.harness.environment import Gpu
 from dsprof.kernels import deepseek
@@ -50,16 +50,24 @@ def test_the_table_names_ops() -> None:
 
 def test_a_kernel_runs_where_its_gpu_and_package_are() -> None:
     kernel = load_kernel("dsv3_fused_a_gemm")
-    assert why_not(kernel, H200, lambda _package: True) is None
-    assert (
-        why_not(kernel, H200, lambda _package: False) == "package sgl_kernel is missing"
-    )
+    assert why_not(kernel, H200, lambda _package: "0.4.4") is None
+    reason = why_not(kernel, H200, lambda _package: None)
+    assert reason == "no installed package has it: sgl_kernel"
     assert why_not(kernel, None) == "no NVIDIA GPU found"
+
+
+def test_the_provider_is_the_first_whose_release_has_the_kernel() -> None:
+    rope = load_kernel("apply_rope_with_cos_sin_cache_inplace")
+    older = {"sgl_kernel": "0.3.21", "flashinfer": "0.6.12"}
+    newer = {"sgl_kernel": "0.4.4", "flashinfer": "0.6.12"}
+    assert likely_provider(rope, older.get) == "sgl_kernel"
+    assert likely_provider(rope, newer.get) == "flashinfer"  # 0.4.4 dropped it
+    assert likely_provider(rope, lambda _package: None) is None
 
 
 def test_a_kernel_does_not_run_on_an_older_chip() -> None:
     from dataclasses import replace
 
     ampere = replace(H200, compute_capability=(8, 0))
-    reason = why_not(load_kernel("dsv3_fused_a_gemm"), ampere, lambda _package: True)
+    reason = why_not(load_kernel("dsv3_fused_a_gemm"), ampere, lambda _package: "0.4.4")
     assert reason == "dsv3_fused_a_gemm needs compute capability 9.0; this GPU has 8.0."
