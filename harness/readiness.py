@@ -138,7 +138,7 @@ def check_torch(version: str | None, cuda: str | None, gpu: Gpu | None) -> Check
         fix = f"{INSTALL_GPU}."
         return Check(name="torch", state=State.MISSING, found="absent", fix=fix)
     if cuda is None:
-        fix = "Install a CUDA build of torch from pytorch.org."
+        fix = "Install a CUDA build of torch."
         found = f"{version}, built without CUDA"
         return Check(name="torch", state=State.MISSING, found=found, fix=fix)
     found = f"{version}, CUDA {cuda}"
