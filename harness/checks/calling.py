@@ -85,7 +85,7 @@ def _packages(provider: Provider, recorded: tuple[Release, ...]) -> list[Package
         try:
             provider.load()
         except LOAD_ERRORS:
-            pass
+            pass  # the provider check says so; the recorded releases stand in here
         else:
             return [Installed(provider.package)]
     of_package = [r for r in recorded if r.module == provider.package]

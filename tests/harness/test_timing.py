@@ -102,7 +102,7 @@ def medians_in_turns(
     """Median of each clock's medians, taken in turns so that both see the same GPU.
 
     What a call allocates lies elsewhere in every round: prepare_moe_input, which
-    counts by atomics in a buffer of its own, differs by 3 % with its place.
+    counts by atomics in a buffer of its own, seems to depend on its place.
     """
     import torch
 
