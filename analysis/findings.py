@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from dsprof.analysis.numerals import plural, significant
 from dsprof.analysis.roofline import Placement, Position, place_all
+from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Cache,
     Measurement,
-    Profile,
     Status,
     TimingState,
 )

@@ -4,7 +4,11 @@ import math
 from typing import TYPE_CHECKING
 
 from dsprof.analysis.roofline import place
-from dsprof.harness.records import Cache, Measurement, Profile
+from dsprof.harness.profile import Profile
+from dsprof.harness.records import (
+    Cache,
+    Measurement,
+)
 
 if TYPE_CHECKING:
     import pandas as pd

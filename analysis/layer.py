@@ -14,13 +14,13 @@ from typing import TypeAlias
 from dsprof.analysis.numerals import plural
 from dsprof.analysis.sizes import ProblemSize
 from dsprof.analysis.slots import FilledSlot, fill_slots, quickest
+from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Cache,
     Call,
     LayerKind,
     LayerPath,
     Phase,
-    Profile,
     Status,
 )
 

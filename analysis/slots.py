@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from dsprof.analysis.sizes import ProblemSize
+from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Alternative,
     Cache,
     Call,
     LayerPath,
     Measurement,
-    Profile,
     Slot,
     Status,
 )

@@ -12,7 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dsprof.harness import timing_csv
-from dsprof.harness.records import Cache, Measurement, Profile, Status
+from dsprof.harness.profile import Profile
+from dsprof.harness.records import (
+    Cache,
+    Measurement,
+    Status,
+)
 from dsprof.harness.store import replace_file
 
 # What a reader of the seed format needs to tell the rows apart.

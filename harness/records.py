@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dsprof.harness.device import Datapath, DeviceSpec
+from dsprof.harness.device import Datapath
 
 ALL_PROVIDERS = "all"
 
@@ -349,23 +349,3 @@ class Measurement:
         if self.bound is Bound.COMPUTE:
             return 100 * self.flops_per_s(cache) / self.roof.flops_per_s
         return 100 * self.bytes_per_s(cache) / self.roof.bytes_per_s
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
-    """A recorded run: where it was made, what was planned, and one row a point.
-
-    ``environment`` values are None where a package or tool was not there.
-    """
-
-    device: DeviceSpec
-    environment: Mapping[str, str | None]
-    commands: tuple[str, ...]
-    sweep: Sweep
-    catalogue: tuple[CatalogueEntry, ...]
-    slots: tuple[Slot, ...]
-    repeats: tuple[RepeatedPoint, ...]
-    overheads_us: Mapping[str, float]  # subtracted from samples, by cache state
-    summary: RunSummary | None
-    measurements: tuple[Measurement, ...]
-    model: tuple[ModelParameter, ...] = ()

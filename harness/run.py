@@ -14,12 +14,12 @@ from dsprof.harness.device import DeviceSpec, match_device
 from dsprof.harness.environment import collect_environment
 from dsprof.harness.errors import EnvironmentLacksError, UsageError
 from dsprof.harness.exports import write_exports
+from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Cache,
     CatalogueEntry,
     Measurement,
     Point,
-    Profile,
     RepeatedPoint,
     Roof,
     RunSummary,

@@ -3,7 +3,8 @@
 ``profile.json`` holds everything but the rows, ``timing.csv`` the rows, appended and
 synced one by one, ``samples.parquet`` the raw samples, which wait in
 ``samples.jsonl`` while the run goes on. A killed run leaves all but the point that
-was in flight. The other files are made from these (see ``exports``).
+was in flight. ``counters.csv`` has one row a launch under ncu, where there was a
+capture. The other files are made from these (see ``exports``).
 """
 
 import json
@@ -14,19 +15,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsprof.harness import timing_csv
+from dsprof.harness import counters_csv, timing_csv
+from dsprof.harness.counters import Counters
 from dsprof.harness.errors import ProfileError, UsageError
 from dsprof.harness.plain import PlainError, from_plain, to_plain
-from dsprof.harness.records import Cache, Measurement, Profile
+from dsprof.harness.profile import Profile
+from dsprof.harness.records import (
+    Cache,
+    Measurement,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: ceilings, captures, imported files, counters.csv
+READABLE_VERSIONS = (1, SCHEMA_VERSION)
 HEADER_FILE = "profile.json"
 ROWS_FILE = "timing.csv"
 SAMPLES_FILE = "samples.parquet"
 JOURNAL_FILE = "samples.jsonl"
+COUNTERS_FILE = "counters.csv"
 BUNDLED_PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 
 _log = logging.getLogger(__name__)
@@ -46,7 +54,11 @@ def load_profile(path: Path) -> Profile:
         line = text.count("\n") + 1
         _log.warning("%s, line %d is cut off; the rows before it load.", rows, line)
     latest = {measurement.point: measurement for measurement in measurements}
-    return replace(header, measurements=tuple(latest.values()))
+    return replace(
+        header,
+        measurements=tuple(latest.values()),
+        counters=_read_counters(path / COUNTERS_FILE),
+    )
 
 
 def load_samples(path: Path) -> "pd.DataFrame":
@@ -120,6 +132,17 @@ class ProfileWriter:
         self.profile = replace(self.profile, **changes)
         _write_header(self.path, self.profile)
 
+    def add_counters(self, counters: Sequence[Counters]) -> None:
+        """Add launches; those of a point and cache state replace what was there.
+
+        Launches outside dsprof's ranges have no label and are only ever added.
+        """
+        fresh = {(row.label, row.cache) for row in counters if row.label}
+        kept = [c for c in self.profile.counters if (c.label, c.cache) not in fresh]
+        self.profile = replace(self.profile, counters=(*kept, *counters))
+        lines = [counters_csv.to_line(row) for row in self.profile.counters]
+        replace_file(self.path / COUNTERS_FILE, counters_csv.header() + "".join(lines))
+
     def pack_samples(self) -> None:
         """Move what the journal of samples holds into samples.parquet."""
         frame = load_samples(self.path)
@@ -155,10 +178,16 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def _write_header(path: Path, profile: Profile) -> None:
-    plain = to_plain(replace(profile, measurements=()))
-    del plain["measurements"]
+    plain = to_plain(replace(profile, measurements=(), counters=()))
+    del plain["measurements"], plain["counters"]
     text = json.dumps({"schema_version": SCHEMA_VERSION, **plain}, indent=1)
     replace_file(path / HEADER_FILE, text + "\n")
+
+
+def _read_counters(path: Path) -> tuple[Counters, ...]:
+    if not path.exists():
+        return ()
+    return tuple(counters_csv.parse(_read_text(path), str(path)))
 
 
 def _read_header(path: Path) -> Profile:
@@ -170,13 +199,14 @@ def _read_header(path: Path) -> Profile:
             "restore it, or record the profile again."
         ) from error
     version = plain.pop("schema_version", None) if isinstance(plain, dict) else None
-    if version != SCHEMA_VERSION:
+    if version not in READABLE_VERSIONS:
+        readable = " and ".join(map(str, READABLE_VERSIONS))
         raise ProfileError(
-            f"{path}: schema version {version!r}; this dsprof reads {SCHEMA_VERSION}. "
+            f"{path}: schema version {version!r}; this dsprof reads {readable}. "
             "Read it with the dsprof that wrote it."
         )
     try:
-        return from_plain(Profile, plain | {"measurements": []})
+        return from_plain(Profile, plain | {"measurements": [], "counters": []})
     except PlainError as error:
         raise ProfileError(f"{path}: {error}. The file is left as it is.") from error
 

@@ -6,12 +6,12 @@ from typing import Any, Protocol
 import pytest
 
 from dsprof.harness.device import Datapath, DeviceSpec
+from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Cache,
     Measurement,
     Phase,
     Point,
-    Profile,
     Roof,
     Status,
     Sweep,

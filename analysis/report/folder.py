@@ -16,7 +16,7 @@ from dsprof.analysis.report.page import GENERATOR, render_page
 from dsprof.analysis.report.roofline import FigureLink, render_roofline
 from dsprof.analysis.report.summary import render_summary
 from dsprof.harness.errors import UsageError
-from dsprof.harness.records import Profile
+from dsprof.harness.profile import Profile
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

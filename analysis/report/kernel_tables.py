@@ -5,7 +5,12 @@ from collections import Counter
 from dsprof.analysis.numerals import MISSING
 from dsprof.analysis.report.markdown import Cell, Code, Table
 from dsprof.analysis.sizes import REPORTED_SIZES, ProblemSize
-from dsprof.harness.records import CatalogueEntry, Measurement, Profile, Status
+from dsprof.harness.profile import Profile
+from dsprof.harness.records import (
+    CatalogueEntry,
+    Measurement,
+    Status,
+)
 
 
 def kernel_table(profile: Profile) -> Table:

@@ -13,7 +13,12 @@ from dsprof.analysis.layer import (
 from dsprof.analysis.report.layer_tables import headroom_table, layer_scaling_table
 from dsprof.analysis.report.markdown import Table
 from dsprof.analysis.sizes import REPORTED_SIZES
-from dsprof.harness.records import Cache, LayerPath, Phase, Profile
+from dsprof.harness.profile import Profile
+from dsprof.harness.records import (
+    Cache,
+    LayerPath,
+    Phase,
+)
 
 SHOWN_HEADROOM = 10
 

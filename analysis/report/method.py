@@ -5,7 +5,12 @@ from collections.abc import Iterable, Sequence
 
 from dsprof.analysis.numerals import MISSING, significant
 from dsprof.analysis.report.markdown import Cell, Code, Table, text
-from dsprof.harness.records import Cache, Profile, Status, Timing
+from dsprof.harness.profile import Profile
+from dsprof.harness.records import (
+    Cache,
+    Status,
+    Timing,
+)
 
 # What the columns mean under each timer that a row can name.
 GRAPH_NOTE = (

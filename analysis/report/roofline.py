@@ -20,7 +20,13 @@ from dsprof.analysis.report.template import render
 from dsprof.analysis.roofline import Placement, by_bound, place_all, share_of_time_pct
 from dsprof.analysis.scaling import FLOOR_FACTOR
 from dsprof.analysis.sizes import REPORTED_SIZES, ProblemSize
-from dsprof.harness.records import Bound, Cache, Measurement, Phase, Profile
+from dsprof.harness.profile import Profile
+from dsprof.harness.records import (
+    Bound,
+    Cache,
+    Measurement,
+    Phase,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,13 @@ from dsprof.analysis.roofline import (
     place_all,
     share_of_time_pct,
 )
-from dsprof.harness.records import Bound, Cache, Measurement, Profile, Status
+from dsprof.harness.profile import Profile
+from dsprof.harness.records import (
+    Bound,
+    Cache,
+    Measurement,
+    Status,
+)
 
 SHOWN_OPPORTUNITIES = 10
 

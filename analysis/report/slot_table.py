@@ -7,7 +7,12 @@ from dsprof.analysis.numerals import MISSING, significant
 from dsprof.analysis.report.markdown import Cell, Code, Table
 from dsprof.analysis.roofline import Position, place
 from dsprof.analysis.slots import FilledSlot
-from dsprof.harness.records import Cache, Measurement, Profile, TimingState
+from dsprof.harness.profile import Profile
+from dsprof.harness.records import (
+    Cache,
+    Measurement,
+    TimingState,
+)
 
 HEADINGS = (
     "Kernel",

@@ -20,7 +20,12 @@ from dsprof.analysis.report.slot_table import slot_table
 from dsprof.analysis.report.template import render
 from dsprof.analysis.sizes import REPORTED_SIZES
 from dsprof.analysis.slots import Sum, fill_slots, sum_slots
-from dsprof.harness.records import Cache, Phase, Profile, Status
+from dsprof.harness.profile import Profile
+from dsprof.harness.records import (
+    Cache,
+    Phase,
+    Status,
+)
 
 REPORT_COMMAND = "dsprof report PROFILE --output DIR"
 

@@ -14,7 +14,7 @@ from dsprof.harness.records import Cache, Call, LayerPath, Phase
 if TYPE_CHECKING:
     from dsprof.analysis.layer import LayerTimes
     from dsprof.analysis.sizes import ProblemSize
-    from dsprof.harness.records import Profile
+    from dsprof.harness.profile import Profile
     from dsprof.kernels.parallel import Division
 
 DEFAULT_SEQ_LEN = 1024

@@ -16,7 +16,14 @@ from dsprof.harness.commands.options import members_of, names, sizes
 from dsprof.harness.device import device_spec
 from dsprof.harness.errors import ExitCode, UsageError
 from dsprof.harness.plain import to_plain
-from dsprof.harness.records import Cache, Measurement, Phase, Point, Profile, Sweep
+from dsprof.harness.profile import Profile
+from dsprof.harness.records import (
+    Cache,
+    Measurement,
+    Phase,
+    Point,
+    Sweep,
+)
 from dsprof.harness.store import load_profile, refuse_existing
 from dsprof.harness.sweep import (
     BATCH_SIZES,

@@ -12,13 +12,13 @@ from dsprof.analysis.layer import (
     path_of,
 )
 from dsprof.analysis.sizes import REPORTED_SIZES
+from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Cache,
     LayerKind,
     LayerPath,
     ModelParameter,
     Phase,
-    Profile,
     Slot,
 )
 from tests.conftest import Factory

@@ -4,6 +4,7 @@ import pytest
 
 from dsprof.analysis.sizes import REPORTED_SIZES
 from dsprof.analysis.slots import fill_slots, sum_slots
+from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Alternative,
     Cache,
@@ -11,7 +12,6 @@ from dsprof.harness.records import (
     CatalogueEntry,
     LayerPath,
     Phase,
-    Profile,
     Slot,
     Status,
 )

@@ -6,7 +6,12 @@ from hypothesis import strategies as st
 
 from dsprof.harness.bench import Outcome
 from dsprof.harness.plain import PlainError, from_plain, to_plain
-from dsprof.harness.records import Cache, Phase, Point, Profile
+from dsprof.harness.profile import Profile
+from dsprof.harness.records import (
+    Cache,
+    Phase,
+    Point,
+)
 from tests.conftest import Factory
 
 points = st.builds(

@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 
 from dsprof.harness.errors import EnvironmentLacksError, UsageError
-from dsprof.harness.records import Measurement, Phase, Profile, Status
+from dsprof.harness.profile import Profile
+from dsprof.harness.records import (
+    Measurement,
+    Phase,
+    Status,
+)
 from dsprof.harness.run import Machine, RunRequest, run_sweep
 from dsprof.harness.store import load_profile, load_samples
 from dsprof.harness.sweep import make_sweep

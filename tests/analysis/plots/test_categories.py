@@ -8,7 +8,7 @@ from dsprof.analysis.frames import measurements_frame
 from dsprof.analysis.plots.categories import category_figure
 from dsprof.analysis.plots.roofline import MOST_NAMED_KERNELS, roofline_figure
 from dsprof.analysis.plots.style import to_png
-from dsprof.harness.records import Profile
+from dsprof.harness.profile import Profile
 from tests.conftest import Factory
 
 CATEGORIES = ("Norm", "GEMM", "MoE")

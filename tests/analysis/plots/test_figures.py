@@ -15,7 +15,11 @@ from dsprof.analysis.plots.scaling import time_figure
 from dsprof.analysis.plots.share import share_figure
 from dsprof.analysis.plots.style import to_png
 from dsprof.harness.device import Datapath
-from dsprof.harness.records import Phase, Profile, Status
+from dsprof.harness.profile import Profile
+from dsprof.harness.records import (
+    Phase,
+    Status,
+)
 from tests.conftest import Factory
 
 PNG_MAGIC = b"\x89PNG"

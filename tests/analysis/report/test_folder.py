@@ -4,7 +4,10 @@ import pytest
 
 from dsprof.analysis.report.folder import create_report, is_report, write_report
 from dsprof.harness.errors import UsageError
-from dsprof.harness.records import Profile, Status
+from dsprof.harness.profile import Profile
+from dsprof.harness.records import (
+    Status,
+)
 from tests.conftest import Factory
 
 

@@ -11,6 +11,7 @@ from dsprof.analysis.report.layer_tables import (
 )
 from dsprof.analysis.report.markdown import Code, table
 from dsprof.analysis.sizes import REPORTED_SIZES
+from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Alternative,
     Cache,
@@ -19,7 +20,6 @@ from dsprof.harness.records import (
     LayerPath,
     ModelParameter,
     Phase,
-    Profile,
     Slot,
 )
 from tests.conftest import Factory

@@ -4,7 +4,12 @@ import pytest
 
 from dsprof.analysis.report.roofline import FigureLink, render_roofline
 from dsprof.harness.device import Datapath
-from dsprof.harness.records import Phase, Profile, Roof, Status
+from dsprof.harness.profile import Profile
+from dsprof.harness.records import (
+    Phase,
+    Roof,
+    Status,
+)
 from tests.conftest import Factory
 
 ROOF = Roof(name="spec toy", flops_per_s=1e15, bytes_per_s=5e12)

@@ -3,12 +3,12 @@ from dataclasses import replace
 import pytest
 
 from dsprof.analysis.report.summary import render_summary
+from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Cache,
     CatalogueEntry,
     ModelParameter,
     Phase,
-    Profile,
     RepeatedPoint,
     RunSummary,
     Slot,
