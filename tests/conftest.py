@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from dsprof.harness.counters import Counters
 from dsprof.harness.device import Datapath, DeviceSpec
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
@@ -111,6 +112,60 @@ def make_measurement(make_timing: Factory) -> Factory:
         if changes.get("status", Status.OK) is not Status.OK:
             measurement = replace(measurement, warm=None, cold=None, error=None)
         return replace(measurement, **changes)
+
+    return make
+
+
+@pytest.fixture
+def make_counters() -> Factory:
+    """Build rmsnorm's launch at make_measurement()'s point, cold, in round numbers."""
+
+    def make(**changes: Any) -> Counters:  # noqa: ANN401 -- any field
+        counters = Counters(
+            label="rmsnorm/input_layernorm/decode/B=4,S=1",
+            cache=Cache.COLD,
+            kernel_name="void RMSNormKernel<8, __nv_bfloat16>(T2 *, T2 *, T2 *, int)",
+            function_name="RMSNormKernel",
+            grid=(4, 1, 1),
+            block=(32, 28, 1),
+            ranges=("dsprof:rmsnorm/input_layernorm/decode/B=4,S=1",),
+            device_name="Toy GPU",
+            compute_capability=(9, 0),
+            duration_ns=10_000.0,
+            sm_clock_hz=1.9e9,
+            dram_clock_hz=3.2e9,
+            passes=10.0,
+            sm_pct=10.0,
+            memory_pct=40.0,
+            dram_pct=40.0,
+            l1_pct=20.0,
+            l2_pct=15.0,
+            tensor_pipe_pct=0.0,
+            memory_busy_pct=30.0,
+            max_bandwidth_pct=35.0,
+            l1_hit_pct=25.0,
+            l2_hit_pct=50.0,
+            memory_bytes_per_s=1e10,
+            dram_bytes=100_000.0,
+            dram_read_bytes=80_000.0,
+            dram_write_bytes=20_000.0,
+            l2_bytes=200_000.0,
+            l1_bytes=150_000.0,
+            l2_to_l1_bytes=100_000.0,
+            achieved_occupancy_pct=50.0,
+            theoretical_occupancy_pct=100.0,
+            limit_registers_blocks=2.0,
+            limit_shared_memory_blocks=16.0,
+            limit_warps_blocks=2.0,
+            limit_blocks_blocks=32.0,
+            limit_barriers_blocks=32.0,
+            registers_per_thread=32.0,
+            shared_memory_static_bytes=128.0,
+            shared_memory_dynamic_bytes=1024.0,
+            waves_per_sm=2.0,
+            fp32_flops=(4 * 7168 + 3) * 4.0,
+        )
+        return replace(counters, **changes)
 
     return make
 
