@@ -1,18 +1,22 @@
 """Measures one point: binds the kernel, checks its output, then times it."""
 
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any
 
-from dsprof.harness.calls import installed_mismatch, load_failure
+from dsprof.harness.binding import (
+    Binder,
+    Binding,
+    first_line,
+    prepare,
+    synchronize,
+    unloadable_reason,
+    versioned,
+)
 from dsprof.harness.check import Comparison, compare
 from dsprof.harness.records import (
     Cache,
     Measurement,
-    Phase,
     Point,
     Status,
     Sweep,
@@ -21,15 +25,10 @@ from dsprof.harness.records import (
 from dsprof.harness.samples import summarize
 from dsprof.harness.tensors import DeviceTensors
 from dsprof.harness.timing import Stopwatch
-from dsprof.harness.versions import UNKNOWN, package_version
 from dsprof.kernels.registry import load_kernel
-from dsprof.kernels.spec import Kernel, Provider, Run, Tensors, Workload
+from dsprof.kernels.spec import Kernel, Run, Tensors, Workload
 
 NVTX_DOMAIN = "dsprof"
-PROBE_SEQ_LEN = 128
-PROBE_KV_LEN = 128
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +41,6 @@ class Outcome:
     measurement: Measurement
     samples_us: Mapping[Cache, tuple[float, ...]] = field(default_factory=dict)
     context_lost: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Binding:
-    """A provider with its loaded symbols, or why no provider has the kernel."""
-
-    provider: Provider | None = None
-    api: Any = None
-    reason: str = ""
 
 
 class Bench:
@@ -73,7 +63,7 @@ class Bench:
         self._compute_capability = compute_capability
         self._stopwatch = stopwatch
         self._load = load
-        self._bindings: dict[tuple[str, str], Binding] = {}
+        self._binder = Binder(device)
         self._reference_sm_clock_mhz = 0
 
     def missing_reason(self, name: str) -> str | None:
@@ -82,8 +72,7 @@ class Bench:
         reason = kernel.capability_reason(self._compute_capability)
         if reason:
             return reason
-        loaded, failures = load_providers(kernel, kernel.providers)
-        return None if loaded else unavailable_reason(kernel, failures)
+        return unloadable_reason(kernel)
 
     def measure(self, point: Point) -> Outcome:
         """Check and time a point; whatever goes wrong is its status and reason."""
@@ -92,10 +81,10 @@ class Bench:
         blank = describe(kernel, work, timer=self._sweep.timer)
         if reason := kernel.capability_reason(self._compute_capability):
             return _ended(blank, Status.UNSUPPORTED, reason)
-        binding = self._bind(kernel, point.provider)
+        binding = self._binder.bind(kernel, point.provider)
         if binding.provider is None:
             return _ended(blank, Status.UNAVAILABLE, binding.reason)
-        blank = replace(blank, provider=_versioned(binding.provider))
+        blank = replace(blank, provider=versioned(binding.provider))
         if reason := kernel.limit_reason(work):
             return _ended(blank, Status.OUT_OF_LIMIT, reason)
         try:
@@ -140,7 +129,7 @@ class Bench:
         torch.use_deterministic_algorithms(True, warn_only=True)  # noqa: FBT003 -- torch's own signature
         try:
             got = run()
-            self._synchronize()
+            synchronize(self._device)
         finally:
             torch.use_deterministic_algorithms(False)  # noqa: FBT003
         return compare(kernel, work, args, got, expected)
@@ -171,49 +160,12 @@ class Bench:
         )
         return Outcome(measurement=measurement, samples_us=samples_us)
 
-    def _bind(self, kernel: Kernel, choice: str) -> Binding:
-        key = (kernel.name, choice)
-        if key not in self._bindings:
-            self._bindings[key] = self._choose(kernel, choice)
-        return self._bindings[key]
-
-    def _choose(self, kernel: Kernel, choice: str) -> Binding:
-        """Bind the provider asked for, or the first whose tiny probe call passes."""
-        wanted = [p for p in kernel.providers if choice in {"", p.name}]
-        if not wanted:
-            return Binding(reason=f"{kernel.name} has no provider '{choice}'.")
-        loaded, failures = load_providers(kernel, wanted)
-        if not loaded:
-            return Binding(reason=unavailable_reason(kernel, failures))
-        if len(loaded) == 1:
-            return loaded[0]
-        # Where no probe passes, the first provider's points say what it raises.
-        return next(filter(partial(self._probe, kernel), loaded), loaded[0])
-
-    def _probe(self, kernel: Kernel, binding: Binding) -> bool:
-        """Call the kernel at its least size; some packages fail only when called."""
-        work = kernel.workload(probe_point(kernel))
-        args = kernel.make_inputs(work, DeviceTensors(self._device, work.point))
-        try:
-            prepare(binding, work, args)()
-            self._synchronize()
-        except Exception as error:  # noqa: BLE001 -- whatever it raises, it does not work here
-            _log.info("%s: %s", binding.provider, first_line(error))
-            return False
-        return True
-
-    def _synchronize(self) -> None:
-        import torch
-
-        if self._device == "cuda":
-            torch.cuda.synchronize()
-
     def _recover(self) -> bool:
         """Give freed memory back; False if the GPU context is lost."""
         import torch
 
         with suppress(RuntimeError):
-            self._synchronize()
+            synchronize(self._device)
             if self._device == "cuda":
                 torch.cuda.empty_cache()
             return True
@@ -240,59 +192,6 @@ def describe(kernel: Kernel, work: Workload, *, timer: str) -> Measurement:
     )
 
 
-def probe_point(kernel: Kernel) -> Point:
-    """The least point of the kernel's first op."""
-    return Point(
-        kernel=kernel.name,
-        op=kernel.ops[0].name,
-        phase=kernel.phases[0],
-        batch_size=1,
-        seq_len=1 if kernel.phases[0] is Phase.DECODE else PROBE_SEQ_LEN,
-        kv_len=PROBE_KV_LEN if kernel.has_kv_axis else None,
-    )
-
-
-def prepare(binding: Binding, work: Workload, args: Tensors) -> Run:
-    assert binding.provider is not None  # noqa: S101 -- callers have bound one
-    return binding.provider.prepare(binding.api, work, args)
-
-
-def load_providers(
-    kernel: Kernel, providers: Iterable[Provider]
-) -> tuple[list[Binding], list[str]]:
-    """Load each provider; the second list says why the others cannot be called.
-
-    A package whose function no longer takes what the kernel's call gives it is one
-    of those others.
-    """
-    loaded: list[Binding] = []
-    failures: list[str] = []
-    work = kernel.small_workload(probe_point(kernel))
-    for provider in providers:
-        try:
-            api = provider.load()
-        except (ImportError, AttributeError, OSError, RuntimeError) as error:
-            failures.append(load_failure(kernel, provider, error))
-            continue
-        if mismatch := installed_mismatch(kernel, provider, work):
-            failures.append(mismatch)
-        else:
-            loaded.append(Binding(provider=provider, api=api))
-    return loaded, failures
-
-
-def unavailable_reason(kernel: Kernel, failures: Sequence[str]) -> str:
-    distributions = " or ".join(
-        dict.fromkeys(provider.distribution for provider in kernel.providers)
-    )
-    return f"{'; '.join(failures)}. Install {distributions} for this torch."
-
-
-def _versioned(provider: Provider) -> str:
-    """Name and version whose code runs."""
-    return f"{provider.name} {package_version(provider.package) or UNKNOWN}"
-
-
 def _ended(blank: Measurement, status: Status, reason: str) -> Outcome:
     return Outcome(measurement=replace(blank, status=status, reason=reason))
 
@@ -304,8 +203,3 @@ def _off_by(comparison: Comparison) -> str:
         f"{comparison.output} is off by {comparison.error:.1e}; "
         f"its limit is {comparison.limit:.0e}."
     )
-
-
-def first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or ["no message"]
-    return f"{type(error).__name__}: {lines[0]}"

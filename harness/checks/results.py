@@ -1,6 +1,6 @@
 """Whether a wrong result would be seen, and whether the kernel's own is right."""
 
-from dsprof.harness.bench import load_providers, prepare
+from dsprof.harness.binding import load_providers, prepare
 from dsprof.harness.check import compare
 from dsprof.harness.checks.faults import (
     arguments_swapped,

@@ -148,6 +148,6 @@ def test_bytes_that_are_no_text_are_named_with_their_line(recorded: Path) -> Non
 
 def test_a_header_is_json_that_others_can_read(recorded: Path) -> None:
     header = json.loads((recorded / store.HEADER_FILE).read_text())
-    assert header["schema_version"] == 1
+    assert header["schema_version"] == 2
     assert header["device"]["id"] == "toy"
     assert "measurements" not in header
