@@ -185,8 +185,9 @@ class MergedPoint:
 
     @property
     def memory_bytes_per_s(self) -> float | None:
-        """DRAM bytes over the time under ncu."""
-        return _ratio(self.dram_bytes, self.duration_us, scale=1e6)
+        """DRAM bytes over the time under ncu; ncu's own rate without the time."""
+        rate = _ratio(self.dram_bytes, self.duration_us, scale=1e6)
+        return self.counters.memory_bytes_per_s if rate is None else rate
 
     @property
     def ncu_over_graph(self) -> float | None:
