@@ -16,6 +16,8 @@ COMMANDS = {
     "ops": "Write the table of kernels and of their arguments.",
     "new": "Write a kernel file and its test, to be filled in.",
     "time": "Time kernels on this GPU and record a profile.",
+    "ncu": "Capture hardware counters of kernels and join them to their times.",
+    "ceilings": "Measure this GPU's roofs: bandwidth and FLOP/s, burst and sustained.",
     "roofline": "Draw and tabulate the roofline of a profile, a CSV file or a GPU.",
     "layer": "Add up a layer and the whole model from a profile.",
     "report": "Write the whole report of a profile.",

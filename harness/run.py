@@ -106,7 +106,11 @@ class RestartingWorker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """What to measure and where to; ``device`` overrides the GPU's own roofs."""
+    """What to measure and where to; ``device`` overrides the GPU's own roofs.
+
+    ``points``, if given, are measured instead of the sweep's plan; to a recorded
+    run that is resumed they are an addition, which its summary does not count.
+    """
 
     sweep: Sweep
     kernels: Sequence[Kernel]
@@ -114,6 +118,11 @@ class RunRequest:
     command: str
     device: DeviceSpec | None = None
     resume: bool = False
+    points: Sequence[Point] | None = None
+
+    @property
+    def planned(self) -> Sequence[Point]:
+        return plan(self.sweep, self.kernels) if self.points is None else self.points
 
 
 def run_sweep(
@@ -140,14 +149,15 @@ def run_sweep(
             finally:
                 writer.pack_samples()
                 write_exports(request.output, load_profile(request.output))
-        writer.update_header(
-            summary=RunSummary(
-                started=started.isoformat(timespec="seconds"),
-                wall_s=round(time.monotonic() - start_s, 1),
-                points=len(points),
-                gpu_busy_pct=meter.mean_pct,
+        if not (request.resume and request.points):
+            writer.update_header(
+                summary=RunSummary(
+                    started=started.isoformat(timespec="seconds"),
+                    wall_s=round(time.monotonic() - start_s, 1),
+                    points=len(points),
+                    gpu_busy_pct=meter.mean_pct,
+                )
             )
-        )
     finally:
         worker.close()
     profile = load_profile(request.output)
@@ -159,11 +169,13 @@ def _open(
     request: RunRequest, worker: RestartingWorker
 ) -> tuple[ProfileWriter, list[Point]]:
     """Start or continue the profile; the second value is what is left to measure."""
-    device = request.device or _device(worker.greeting)
+    device = request.device or known_device(
+        worker.greeting.gpu_name, worker.greeting.compute_capability
+    )
     environment = collect_environment(gpu_uuid=worker.greeting.gpu_uuid)
-    points = plan(request.sweep, request.kernels)
+    points = list(request.planned)
     if request.resume:
-        recorded = _recorded(request.output, device, environment)
+        recorded = load_recorded(request.output, device, environment)
         done = points_done(recorded)
         commands = (*recorded.commands, request.command)
         writer = ProfileWriter.resume(
@@ -243,11 +255,12 @@ def _entry(kernel: Kernel, missing: Mapping[str, str]) -> CatalogueEntry:
     )
 
 
-def _device(greeting: Greeting) -> DeviceSpec:
-    device = match_device(greeting.gpu_name, greeting.compute_capability)
+def known_device(driver_name: str, compute_capability: tuple[int, int]) -> DeviceSpec:
+    """The peaks of a GPU that is here; EnvironmentLacksError where none are known."""
+    device = match_device(driver_name, compute_capability)
     if device is None:
         raise EnvironmentLacksError(
-            f"dsprof knows no peaks of '{greeting.gpu_name}'. Name a GPU that has the "
+            f"dsprof knows no peaks of '{driver_name}'. Name a GPU that has the "
             "same with --device, or describe it in a TOML file: --device FILE."
         )
     return device
@@ -259,7 +272,7 @@ def _require_any(sweep: Sweep, greeting: Greeting) -> None:
         raise EnvironmentLacksError(f"Nothing can run here. {' '.join(reasons)}")
 
 
-def _recorded(
+def load_recorded(
     output: Path, device: DeviceSpec, environment: Mapping[str, str | None]
 ) -> Profile:
     """Load a profile to go on with; another GPU or software cannot continue it."""

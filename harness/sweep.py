@@ -14,6 +14,14 @@ SEQ_LENS = (128, 256, 512, 1024, 2048)
 KV_LENS = (1024, 4096)
 # Prefill batches: the first four, so that the largest prefill is 16384 tokens.
 PREFILL_BATCH_SIZES = 4
+# Sizes that counters are captured at: latency and throughput of either phase.
+CAPTURED_SIZES = (
+    (Phase.DECODE, 1, 1),
+    (Phase.DECODE, 128, 1),
+    (Phase.PREFILL, 1, 1024),
+    (Phase.PREFILL, 8, 2048),
+)
+CAPTURED_KV_LEN = 4096
 WARMUPS = 10
 REPLAYS = 100
 TIMEOUT_S = 60.0
@@ -77,6 +85,27 @@ def plan(sweep: Sweep, kernels: Sequence[Kernel]) -> list[Point]:
         for batch_size, seq_len in _sizes(sweep, phase)
         for kv_len in _kv_lens(sweep, kernel, phase)
         for provider in _providers(sweep, kernel)
+    ]
+
+
+def plan_captured(sweep: Sweep, kernels: Sequence[Kernel]) -> list[Point]:
+    """List the points of CAPTURED_SIZES, for the sweep's ops, phases and provider."""
+    decode, prefill = (
+        tuple(dict.fromkeys(b for phase, b, _ in CAPTURED_SIZES if phase is wanted))
+        for wanted in (Phase.DECODE, Phase.PREFILL)
+    )
+    lens = dict.fromkeys(s for phase, _, s in CAPTURED_SIZES if phase is Phase.PREFILL)
+    around = replace(
+        sweep,
+        decode_batch_sizes=decode,
+        prefill_batch_sizes=prefill,
+        seq_lens=tuple(lens),
+        kv_lens=(CAPTURED_KV_LEN,),
+    )
+    return [
+        point
+        for point in plan(around, kernels)
+        if (point.phase, point.batch_size, point.seq_len) in CAPTURED_SIZES
     ]
 
 

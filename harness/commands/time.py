@@ -4,42 +4,39 @@ import json
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dsprof.harness.commands.options import members_of, names, sizes
+from dsprof.harness.commands.selection import (
+    new_folder,
+    selected_kernels,
+    selection_options,
+)
 from dsprof.harness.device import device_spec
 from dsprof.harness.errors import ExitCode, UsageError
 from dsprof.harness.plain import to_plain
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Cache,
-    Measurement,
     Phase,
     Point,
     Sweep,
 )
 from dsprof.harness.store import load_profile, refuse_existing
 from dsprof.harness.sweep import (
-    BATCH_SIZES,
-    KV_LENS,
     PREFILL_BATCH_SIZES,
     REPLAYS,
-    SEQ_LENS,
     TIMEOUT_S,
     make_sweep,
     plan,
 )
 from dsprof.kernels.registry import load_kernels
-from dsprof.kernels.spec import Category, Kernel
+from dsprof.kernels.spec import Kernel
 
 if TYPE_CHECKING:
-    from dsprof.harness.run import RunRequest
+    pass
 
 SELECTION = (
     "kernels", "category", "ops", "phase", "batch_sizes", "seq_lens", "kv_lens",
@@ -47,46 +44,8 @@ SELECTION = (
 )  # fmt: skip
 
 
-LIST = "A,B,..."
-
-
-def _list(values: Sequence[int]) -> str:
-    return ",".join(str(value) for value in values)
-
-
-def _known(members: type[StrEnum]) -> str:
-    return f"Only these of {', '.join(members)}."
-
-
 @click.command(name="time")
-@click.option("--kernels", type=names, metavar=LIST, help="Only these kernels.")
-@click.option("--category", type=members_of(Category), metavar=LIST, help="Only these.")
-@click.option("--ops", type=names, metavar=LIST, help="Only these ops.")
-@click.option("--phase", type=members_of(Phase), metavar=LIST, help=_known(Phase))
-@click.option(
-    "--batch-sizes",
-    type=sizes,
-    metavar=LIST,
-    default=BATCH_SIZES,
-    show_default=_list(BATCH_SIZES),
-    help=f"Requests B; prefill takes the first {PREFILL_BATCH_SIZES}.",
-)
-@click.option(
-    "--seq-lens",
-    type=sizes,
-    metavar=LIST,
-    default=SEQ_LENS,
-    show_default=_list(SEQ_LENS),
-    help="Prompt lengths S of prefill.",
-)
-@click.option(
-    "--kv-lens",
-    type=sizes,
-    metavar=LIST,
-    default=KV_LENS,
-    show_default=_list(KV_LENS),
-    help="KV lengths of attention in decode.",
-)
+@selection_options
 @click.option(
     "--l2",
     type=click.Choice(["both", "warm"]),
@@ -103,12 +62,6 @@ def _known(members: type[StrEnum]) -> str:
 )
 @click.option(
     "--replays", type=click.IntRange(min=3), default=REPLAYS, show_default=True
-)
-@click.option(
-    "--provider",
-    default="",
-    metavar="NAME|all",
-    help="The package to call, or each in turn.  [default: the first that works]",
 )
 @click.option("--device", help="Roofs: a GPU's id, or a TOML file that describes one.")
 @click.option(
@@ -145,13 +98,14 @@ def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 -- c
     if options["resume"]:
         sweep, kernels, output = _recorded(ctx, options)
     else:
-        kernels = _selected(options)
-        sweep, output = _sweep(kernels, options), options["output"] or _new_folder()
+        kernels = selected_kernels(options)
+        sweep, output = _sweep(kernels, options), options["output"] or new_folder()
     if options["plan_only"]:
         _print_plan(plan(sweep, kernels), kernels, as_json=options["as_json"])
         return
     if not options["resume"]:
         refuse_existing(output)
+    from dsprof.harness.commands.watched_run import run_watched
     from dsprof.harness.run import RunRequest
 
     request = RunRequest(
@@ -162,7 +116,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 -- c
         device=device_spec(options["device"]) if options["device"] else None,
         resume=options["resume"],
     )
-    profile = _run(request, quiet=options["as_json"])
+    profile = run_watched(request, quiet=options["as_json"])
     _print_result(profile, output, as_json=options["as_json"])
     if any(row.status.is_finding for row in profile.measurements):
         ctx.exit(ExitCode.FINDING)
@@ -185,23 +139,6 @@ def _recorded(
     return sweep, load_kernels(sweep.kernels), options["output"]
 
 
-def _selected(options: dict[str, Any]) -> list[Kernel]:
-    kernels = load_kernels(options["kernels"])
-    if options["category"] is not None:
-        kernels = [
-            kernel for kernel in kernels if kernel.category in options["category"]
-        ]
-    if not kernels:
-        raise UsageError(
-            "No kernel is in both --kernels and --category. See: dsprof list."
-        )
-    if options["ops"]:
-        make_sweep(kernels, ops=options["ops"])  # names an op that none of them has
-        wanted = set(options["ops"])
-        kernels = [k for k in kernels if wanted & {op.name for op in k.ops}]
-    return kernels
-
-
 def _sweep(kernels: list[Kernel], options: dict[str, Any]) -> Sweep:
     return make_sweep(
         kernels,
@@ -217,11 +154,6 @@ def _sweep(kernels: list[Kernel], options: dict[str, Any]) -> Sweep:
         timeout_s=options["timeout_s"],
         provider=options["provider"],
     )
-
-
-def _new_folder() -> Path:
-    now = datetime.now(UTC)
-    return Path("profiles") / f"{now:%Y-%m-%d-%H%M%S}"
 
 
 def _print_plan(points: list[Point], kernels: list[Kernel], *, as_json: bool) -> None:
@@ -245,51 +177,6 @@ def _print_plan(points: list[Point], kernels: list[Kernel], *, as_json: bool) ->
             parts.append(f"{refused[kernel, op]} of them out of its limit")
         click.echo(f"{kernel} / {op}: {', '.join(parts)}")
     click.echo(f"{len(points)} points, {sum(refused.values())} out of limit.")
-
-
-def _run(request: "RunRequest", *, quiet: bool) -> Profile:
-    """Run the request under a progress bar on standard error."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    from dsprof.harness.run import points_done, run_sweep
-
-    total = len(plan(request.sweep, request.kernels))
-    done = len(points_done(load_profile(request.output))) if request.resume else 0
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True, quiet=quiet)
-    progress = Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    )
-    with progress:
-        task = progress.add_task("starting the GPU worker", total=total, completed=done)
-
-        def watch(row: Measurement) -> None:
-            progress.update(task, advance=1, description=row.point.kernel)
-            if row.status.is_finding:
-                progress.console.print(
-                    f"{row.point.label}: {row.status}: {row.reason}", markup=False
-                )
-
-        try:
-            return run_sweep(request, watch)
-        except KeyboardInterrupt:
-            raise UsageError(
-                f"Interrupted. What was measured is in {request.output}; "
-                f"finish it with: dsprof time --resume --output {request.output}."
-            ) from None
 
 
 def _print_result(profile: Profile, output: Path, *, as_json: bool) -> None:

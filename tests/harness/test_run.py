@@ -205,3 +205,28 @@ def test_a_killed_run_loses_only_the_point_in_flight(tmp_path: Path) -> None:
     run.wait()
     assert statuses(load_profile(output)) == [Status.OK] * 4
     assert load_samples(output).label.nunique() == 4
+
+
+def test_points_of_its_own_are_added_to_a_recorded_run_without_touching_its_summary(
+    tmp_path: Path,
+) -> None:
+    output = tmp_path / "run"
+    before = run_sweep(request_for(output, "double"), machine=MACHINE)
+    extra = replace(before.measurements[0].point, batch_size=16)
+    request = request_for(output, "double", resume=True, points=[extra])
+    after = run_sweep(request, machine=MACHINE)
+    assert [row.point for row in after.measurements] == [
+        *(row.point for row in before.measurements),
+        extra,
+    ]
+    assert after.summary == before.summary
+    assert after.commands == (*before.commands, "dsprof time")
+
+
+def test_a_new_run_can_be_of_points_instead_of_a_sweep(tmp_path: Path) -> None:
+    request = request_for(tmp_path / "run", "double")
+    chosen = [request.planned[1]]
+    profile = run_sweep(replace(request, points=chosen), machine=MACHINE)
+    assert [row.point for row in profile.measurements] == chosen
+    assert profile.summary is not None
+    assert profile.summary.points == 1
