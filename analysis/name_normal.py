@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 _LAMBDA = re.compile(r"\[lambda\(([^\[\]]*?)\) \(instance (\d+)\)\]")
-_CAST = re.compile(r"\(([\w:<> ]+)\)(?=-?\d)(-?\w+)")
+_CAST = re.compile(r"\(([\w:<> ]+)\)(-?\d\w*)")
 _SUFFIX = re.compile(r"(?<![\w.])(\d+)[uUlL]+(?!\w)")
 _EAST_CONST = re.compile(
     r"(?<![\w:>])(?!const\b)((?:unsigned )?[A-Za-z_][\w:]*) const\b"
 )
 _SPACE_BEFORE = re.compile(r"\s+(?=[*&>,])")
-_TOKEN = re.compile(r"[<>(){},]|[^<>(){},]+")
+_PIECE = re.compile(r"[<>(){},]|[^<>(){},]+")
 _CLOSES = {">": "<", ")": "(", "}": "{"}
 _QUALIFIER = " const"
 _PASSES = 8  # names seen need one; odd text may uncover more at each
@@ -97,17 +97,17 @@ class _Group:
 
 def _without_parameters(name: str) -> str:
     stack = [_Group("")]
-    for token in _TOKEN.findall(name):
+    for piece in _PIECE.findall(name):
         top = stack[-1]
-        if token in "<({":
-            stack.append(_Group(token, is_parameters=_opens_parameters(token, top)))
-        elif token == "," and top.opener:
+        if piece in "<({":
+            stack.append(_Group(piece, is_parameters=_opens_parameters(piece, top)))
+        elif piece == "," and top.opener:
             top.close_argument()
-        elif token in _CLOSES and top.opener == _CLOSES[token]:
+        elif piece in _CLOSES and top.opener == _CLOSES[piece]:
             stack.pop()
-            _close(stack[-1], top, token)
+            _close(stack[-1], top, piece)
         else:
-            top.add(token)
+            top.add(piece)
     while len(stack) > 1:  # brackets without a partner are text
         top = stack.pop()
         stack[-1].add(top.opener + top.text())
@@ -116,8 +116,8 @@ def _without_parameters(name: str) -> str:
     return root.text() + ("()" if is_function else "")
 
 
-def _opens_parameters(token: str, around: _Group) -> bool:
-    if token != "(" or around.opener == "{":  # a lambda is told by its parameters
+def _opens_parameters(piece: str, around: _Group) -> bool:
+    if piece != "(" or around.opener == "{":  # a lambda is told by its parameters
         return False
     return around.after_parameters or around.ends_with(
         lambda text: (
@@ -128,7 +128,7 @@ def _opens_parameters(token: str, around: _Group) -> bool:
     )
 
 
-def _close(around: _Group, inner: _Group, token: str) -> None:
+def _close(around: _Group, inner: _Group, piece: str) -> None:
     names_function = inner.lost_parameters
     body = inner.text()
     if inner.is_parameters:
@@ -140,4 +140,4 @@ def _close(around: _Group, inner: _Group, token: str) -> None:
     elif names_function and around.ends_with(lambda text: text.endswith("&")):
         around.add(body, is_group=True)  # &(float silu<float>(const float&)), by GCC
     else:
-        around.add(inner.opener + body + token, is_group=True)
+        around.add(inner.opener + body + piece, is_group=True)

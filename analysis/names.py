@@ -18,6 +18,7 @@ KERNEL_NAMES_TOML = Path(__file__).with_name("kernel_names.toml")
 UNKNOWN_LIBRARY = "unknown"
 
 _UNNAMED = "<unnamed>"
+_WORD_STARTS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _CACHED_NAMES = 65_536  # a long trace of many models has some thousands
 
 
@@ -160,8 +161,8 @@ def _spoken(group: str, text: str) -> str:
         return words[text]
     if group != "op":
         return text
-    parts = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text).strip("_").split("_")
-    return " ".join(words.get(part, part[:1].upper() + part[1:]) for part in parts)
+    parts = _WORD_STARTS.sub("_", text).strip("_").split("_")
+    return " ".join(words.get(part) or part[:1].upper() + part[1:] for part in parts)
 
 
 @cache
