@@ -76,7 +76,7 @@ def _writes(
     more = written - compulsory
     numbers = f"DRAM took {_size(written)}, {_size(more)} more than the outputs have"
     if len(point.launches) > 1:
-        return f"workspace traffic: {numbers}, over {len(point.launches)} launches"
+        return f"workspace traffic: {numbers}, in {len(point.launches)} launches"
     return f"workspace or foreign lines written back: {numbers}"
 
 
