@@ -111,7 +111,6 @@ def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 -- c
 
     gpu = _require_gpu()
     ncu = find_ncu()
-    _load_report_reader()
     runnable = runnable_here(kernels, gpu, quiet=options["as_json"])
     points = [point for point in points if point.kernel in runnable]
     output = options["output"] or new_folder()
@@ -225,20 +224,6 @@ def _require_gpu() -> "Gpu":
     from dsprof.harness.environment import import_nvml, read_gpu
 
     return read_gpu(import_nvml())
-
-
-def _load_report_reader() -> None:
-    """Import NVIDIA's reader before anything imports Arrow.
-
-    The one of ncu 2025.3 ends in a segmentation fault where Arrow came first.
-    """
-    try:
-        import ncu_report  # noqa: F401
-    except ImportError as error:
-        raise EnvironmentLacksError(
-            f"ncu_report cannot be imported ({error}), so nothing could be read. "
-            "Install it with: pip install ncu-report."
-        ) from error
 
 
 def runnable_here(

@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 from functools import partial
 
 import click
-from dsprof.analysis.capture_report import read_capture
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from dsprof.analysis.capture_report import read_capture
 from dsprof.harness.capture import CaptureRequest, CaptureResult, Watch, capture
 from dsprof.harness.captures import Capture
+from dsprof.harness.commands.apart import read_apart
 from dsprof.harness.errors import EnvironmentLacksError
 from dsprof.harness.store import ProfileWriter
 from dsprof.harness.versions import UNKNOWN, tool_version
@@ -62,4 +63,5 @@ def _capture(request: CaptureRequest, writer: ProfileWriter) -> CaptureResult:
             progress.update(task, advance=1, description=f"{cache}: {kernel}")
 
         watch = Watch(point=begin, counters=writer.add_counters)
-        return capture(request, partial(read_capture, cache=cache), watch)
+        read = partial(read_apart, partial(read_capture, cache=cache))
+        return capture(request, read, watch)
