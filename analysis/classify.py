@@ -263,17 +263,14 @@ def _margin(
 def _past_lines(
     moved: float, fixed: float, limits: Thresholds
 ) -> Iterator[tuple[float, float]]:
-    """Values at which the moved side meets a line, and ones just past them."""
-    for line in (
-        limits.floor,
-        limits.ratio * fixed,
-        fixed + limits.points,
-        fixed / limits.ratio,
-        fixed - limits.points,
-    ):
-        if line >= 0:
-            step = 1e-9 * max(line, 1)
-            yield line, line + (step if line >= moved else -step)
+    """Values at which the moved side meets a line, and ones just past them.
+
+    Lines that lie below the fixed side are left out: the other side's move to its own
+    line above is never a larger change.
+    """
+    for line in (limits.floor, limits.ratio * fixed, fixed + limits.points):
+        step = 1e-9 * max(line, 1)
+        yield line, line + (step if line >= moved else -step)
 
 
 def _above_roof(point: MergedPoint) -> tuple[str, ...]:

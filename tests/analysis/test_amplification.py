@@ -38,6 +38,8 @@ def test_traffic_from_95_to_110_percent_of_the_compulsory_needs_no_reason(
 ) -> None:
     assert explain(read=100 * MB, written=33 * MB) == ""  # 0.95
     assert explain(read=114 * MB, written=40 * MB) == ""  # 1.10
+    assert explain(read=100 * MB, written=32 * MB) != ""  # 0.94
+    assert explain(read=115 * MB, written=40 * MB) != ""  # 1.11
 
 
 def test_writes_that_fit_l2_were_left_there(explain: Factory) -> None:

@@ -87,6 +87,11 @@ def test_a_side_dominates_from_its_thresholds_on(
     assert judge(**percentages(c_pct, m_pct)).bound_class is bound_class
 
 
+def test_an_intensity_at_the_ridge_is_on_the_compute_side(judge: Factory) -> None:
+    verdict = judge(intensity=200.0, **percentages(80.0, 40.0))
+    assert verdict.bound_class is BoundClass.COMPUTE
+
+
 def test_c_and_m_are_the_larger_of_their_two_percentages(judge: Factory) -> None:
     tensor = judge(intensity=ABOVE, sm_pct=5.0, tensor_pipe_pct=70.0, memory_pct=40.0)
     assert tensor.bound_class is BoundClass.COMPUTE
@@ -125,6 +130,7 @@ def test_a_mover_without_flop_that_keeps_the_sm_busy_is_limited_by_issue(
         ({"memory_pct": 40.0, "dram_pct": 40.0, "l2_pct": 58.0}, Limiter.DRAM),
         ({"memory_pct": 40.0, "dram_pct": 20.0, "l2_pct": 58.0}, Limiter.L2),
         ({"memory_pct": 70.0, "dram_pct": 13.0, "l1_pct": 73.0}, Limiter.L1),
+        ({"memory_pct": 41.0, "dram_pct": 41.0, "sm_pct": 40.0}, Limiter.DRAM),
         ({"memory_pct": 20.0, "l2_pct": 15.0}, Limiter.LATENCY),
         ({"memory_pct": 20.0, "l2_pct": 15.0, "dram_pct": 31.0}, Limiter.DRAM),
         ({"sm_pct": 90.0, "tensor_pipe_pct": 88.0}, Limiter.TENSOR),
@@ -267,6 +273,9 @@ def test_the_margin_is_the_least_change_to_another_class(judge: Factory) -> None
     # Memory 45 % against 30 %: C may grow by 1.3636 to 40.91; M may fall by 1.3636
     # to 33; the intensity would have to grow by 10.
     assert judge(**percentages(30.0, 45.0)).margin == pytest.approx(45 / 33 - 1)
+    # Low down, 3 points are more than a tenth: M may fall to 31, and no further.
+    low = judge(**percentages(28.0, 32.0))
+    assert low.margin == pytest.approx(32 / 31 - 1)
     # 199 FLOP/byte are 0.5 % below the ridge.
     near = judge(intensity=199.0, **percentages(5.0, 60.0))
     assert near.margin == pytest.approx(200 / 199 - 1)

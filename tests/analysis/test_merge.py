@@ -48,12 +48,12 @@ def test_launches_of_a_point_add_up_and_weigh_by_their_time(
     short = make_counters(
         launch=0, duration_ns=10_000.0, sm_pct=10.0, registers_per_thread=64.0,
         fp32_flops=100.0, stalls={"wait": 1.0, "drain": 3.0}, kernel_name="a",
-        limit_registers_blocks=1.0,
+        limit_registers_blocks=1.0, limit_warps_blocks=16.0,
     )  # fmt: skip
     long = make_counters(
         launch=1, duration_ns=30_000.0, sm_pct=50.0, registers_per_thread=32.0,
         fp32_flops=11.0, stalls={"wait": 5.0}, kernel_name="b",
-        limit_warps_blocks=1.0,
+        limit_registers_blocks=3.0, limit_warps_blocks=2.0,
     )  # fmt: skip
     profile = make_profile(counters=(short, long))
     (point,) = merge_profile(profile)
@@ -93,10 +93,12 @@ def test_a_part_is_never_passed_off_as_the_whole(
 def test_without_a_duration_launches_have_sums_but_no_means(
     make_counters: Factory,
 ) -> None:
-    merged = merge_launches((make_counters(), make_counters(duration_ns=None)))
-    assert merged.dram_bytes == 200_000
-    assert merged.sm_pct is None
-    assert merged.missing["sm_pct"] == "no durations to weigh the launches by"
+    for unknown in (None, 0.0):
+        launch = make_counters(duration_ns=unknown)
+        merged = merge_launches((launch, launch))
+        assert merged.dram_bytes == 200_000
+        assert merged.sm_pct is None
+        assert merged.missing["sm_pct"] == "no durations to weigh the launches by"
 
 
 def test_flop_counted_on_different_units_are_kept_apart(

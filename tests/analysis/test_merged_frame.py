@@ -26,7 +26,7 @@ def test_every_column_is_there_with_its_type_in_a_profile_without_counters(
 def test_a_row_is_a_point_with_its_counters_time_and_cost(
     make_profile: Factory, make_counters: Factory
 ) -> None:
-    stalls = {"selected": 1.0, "long_scoreboard": 6.0, "wait": 3.0}
+    stalls = {"selected": 11.0, "long_scoreboard": 6.0, "wait": 3.0}
     frame = merged_frame(make_profile(counters=(make_counters(stalls=stalls),)))
     (row,) = frame.to_dict("records")
     expected = {
@@ -48,7 +48,7 @@ def test_a_row_is_a_point_with_its_counters_time_and_cost(
         "memory_gb_per_s": 10, "sm_clock_mhz": 1900, "dram_clock_mhz": 3200,
         "occupancy_limiter": "registers, warps", "registers_per_thread": 32,
         "shared_memory_bytes": 1152, "waves_per_sm": 2, "passes": 10,
-        "top_stall": "long_scoreboard", "top_stall_share_pct": 60,
+        "top_stall": "long_scoreboard", "top_stall_share_pct": 30,
         "class": "memory-bound", "limiter": "dram", "conflict": False,
         "latency": False, "confidence": "high", "basis": "counters",
         "nvidia_class": "Latency Issue", "inflation_reason": "", "missing": "",
