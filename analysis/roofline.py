@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dsprof.harness.device import Datapath, DeviceSpec
-from dsprof.harness.records import Bound, Cache, Measurement, Status
+from dsprof.harness.records import Bound, Cache, Measurement, Roof, Status
 
 
 class Position(StrEnum):
@@ -15,12 +15,14 @@ class Position(StrEnum):
     UNDER = "under the roof"
     L2 = "served by L2"  # warm: the part HBM had no time for fits in L2
     WRITES_IN_L2 = "writes left in L2"  # cold: that part is no more than was written
+    # Above a measured roof only: bytes and FLOP can be right.
+    UNDER_SPEC = "under spec: a boost, or a better kernel than the roof's"
     ABOVE = "above the roof, unexplained"  # work, time or roof is wrong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """One timed point against its roof.
+    """One timed point against its roof, which is that of ``measurement``.
 
     ``attainable_flops_per_s`` is the roof over the point's intensity; it is 0 for
     a kernel without FLOP, whose roof is bandwidth alone. ``share_pct`` is of the
@@ -55,8 +57,20 @@ def ridge_points(device: DeviceSpec) -> dict[Datapath, float]:
     return {path: device.ridge_point(path) for path in device.flops_per_s}
 
 
-def place(measurement: Measurement, cache: Cache, *, l2_bytes: int) -> Placement | None:
-    """Place a point; None where it has no time, no roof or no known traffic."""
+def place(
+    measurement: Measurement,
+    cache: Cache,
+    *,
+    l2_bytes: int,
+    roof: Roof | None = None,
+) -> Placement | None:
+    """Place a point; None where it has no time, no roof or no known traffic.
+
+    Its roof is the rated one that it was recorded with, unless another is given.
+    """
+    rated = measurement.roof
+    if roof is not None:
+        measurement = replace(measurement, roof=roof)
     timing, roof = measurement.timing(cache), measurement.roof
     if timing is None or roof is None or not measurement.total_bytes:
         return None
@@ -70,7 +84,7 @@ def place(measurement: Measurement, cache: Cache, *, l2_bytes: int) -> Placement
         achieved_bytes_per_s=measurement.bytes_per_s(cache),
         attainable_flops_per_s=min(roof.flops_per_s, intensity * roof.bytes_per_s),
         share_pct=measurement.peak_pct(cache),
-        position=_position(measurement, cache, l2_bytes),
+        position=_position(measurement, cache, l2_bytes=l2_bytes, rated=rated),
     )
 
 
@@ -81,20 +95,25 @@ def place_all(
     return [placement for placement in placed if placement is not None]
 
 
-def _position(measurement: Measurement, cache: Cache, l2_bytes: int) -> Position:
+def _position(
+    measurement: Measurement, cache: Cache, *, l2_bytes: int, rated: Roof | None
+) -> Position:
     timing, roof = measurement.timing(cache), measurement.roof
     if timing is None or roof is None or measurement.peak_pct(cache) <= 100:  # noqa: PLR2004 -- percent
         return Position.UNDER
-    if measurement.bound is Bound.COMPUTE:
-        return Position.ABOVE
-    # HBM can have moved no more than its peak times the time; L2 had the rest.
-    from_l2_bytes = measurement.total_bytes - roof.bytes_per_s * timing.median_us * 1e-6
-    if cache is Cache.WARM and from_l2_bytes <= l2_bytes:
-        return Position.L2
-    if cache is Cache.COLD and from_l2_bytes <= min(
-        measurement.bytes_written, l2_bytes
-    ):
-        return Position.WRITES_IN_L2
+    if measurement.bound is Bound.MEMORY:
+        # HBM can have moved no more than its peak times the time; L2 had the rest.
+        from_l2_bytes = (
+            measurement.total_bytes - roof.bytes_per_s * timing.median_us * 1e-6
+        )
+        if cache is Cache.WARM and from_l2_bytes <= l2_bytes:
+            return Position.L2
+        if cache is Cache.COLD and from_l2_bytes <= min(
+            measurement.bytes_written, l2_bytes
+        ):
+            return Position.WRITES_IN_L2
+    if replace(measurement, roof=rated).peak_pct(cache) <= 100:  # noqa: PLR2004
+        return Position.UNDER_SPEC
     return Position.ABOVE
 
 

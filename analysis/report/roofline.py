@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from dsprof.analysis.frames import measurements_frame
 from dsprof.analysis.report.hardware import hardware_table
 from dsprof.analysis.report.markdown import Table
+from dsprof.analysis.report.roofline_above import AboveRoof, above_roof
+from dsprof.analysis.report.roofline_ceilings import ceiling_table, roof_table
 from dsprof.analysis.report.roofline_tables import (
-    above_roof_table,
     bottleneck_table,
     intensity_table,
     opportunity_table,
@@ -18,6 +19,7 @@ from dsprof.analysis.report.scaling_tables import floor_table, growth_table
 from dsprof.analysis.report.summary import recorded
 from dsprof.analysis.report.template import render
 from dsprof.analysis.roofline import Placement, by_bound, place_all, share_of_time_pct
+from dsprof.analysis.roofs import RoofKind, roof_name
 from dsprof.analysis.scaling import FLOOR_FACTOR
 from dsprof.analysis.sizes import REPORTED_SIZES, ProblemSize
 from dsprof.harness.profile import Profile
@@ -66,13 +68,16 @@ class RooflineView:
     recorded: str
     figures: Sequence[FigureLink]
     hardware: Table
+    spec: str  # the name of the roof that decides bounds and headroom
+    ceilings: Table
+    roofs: Table
     placement: Table
     intensity: Table
     sizes: list[SizeSection]
     growth: dict[str, Table]
     floor: Table
     floor_pct: float
-    above: Table
+    above: list[AboveRoof]
 
 
 def render_roofline(profile: Profile, figures: Sequence[FigureLink]) -> str:
@@ -83,6 +88,9 @@ def render_roofline(profile: Profile, figures: Sequence[FigureLink]) -> str:
         recorded=recorded(profile),
         figures=figures,
         hardware=hardware_table(profile.device),
+        spec=roof_name(RoofKind.SPEC, profile.device),
+        ceilings=ceiling_table(profile.ceilings, profile.device),
+        roofs=roof_table(profile),
         placement=placement_table(profile),
         intensity=intensity_table(profile),
         sizes=[_section(profile, size) for size in REPORTED_SIZES],
@@ -92,7 +100,7 @@ def render_roofline(profile: Profile, figures: Sequence[FigureLink]) -> str:
         },
         floor=floor_table(frame),
         floor_pct=100 * (FLOOR_FACTOR - 1),
-        above=above_roof_table(profile),
+        above=above_roof(profile, timed_rows(profile)),
     )
     return render("roofline.md.j2", view)
 
@@ -114,8 +122,8 @@ def _section(profile: Profile, size: ProblemSize) -> SizeSection:
             )
             for bound, found in by_bound(one.measurement for one in placed).items()
         ),
-        bottlenecks=bottleneck_table(placed),
-        opportunities=opportunity_table(placed),
+        bottlenecks=bottleneck_table(profile, placed),
+        opportunities=opportunity_table(profile, placed),
     )
 
 

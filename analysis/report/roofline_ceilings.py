@@ -1,13 +1,14 @@
-"""Measured roofs as a table: a row a pattern, burst and sustained side by side."""
+"""Measured roofs as tables: what was measured, and the roofs that follow from it."""
 
 from collections.abc import Callable, Sequence
 
 from dsprof.analysis.numerals import MISSING, significant
-from dsprof.analysis.report.hardware import TERA
+from dsprof.analysis.report.hardware import TERA, datapath_name
 from dsprof.analysis.report.markdown import Cell, Code, Table
-from dsprof.analysis.roofs import rated
+from dsprof.analysis.roofs import rated, roofs
 from dsprof.harness.ceiling import Ceiling, Duration, Pattern
 from dsprof.harness.device import DeviceSpec
+from dsprof.harness.profile import Profile
 
 HEADINGS = (
     "Pattern",
@@ -33,6 +34,24 @@ def ceiling_table(ceilings: Sequence[Ceiling], device: DeviceSpec | None) -> Tab
     return Table(
         headings=HEADINGS,
         rows=[_row(p, found[p], device) for p in Pattern if p in found],
+    )
+
+
+def roof_table(profile: Profile) -> Table:
+    """Every named roof: a datapath's FLOP/s, the byte/s, and where they meet."""
+    return Table(
+        headings=("Roof", "Datapath", ">TFLOP/s", ">TB/s", ">Ridge (FLOP/byte)"),
+        rows=[
+            (
+                roof.name,
+                datapath_name(path),
+                significant(roof.flops_per_s / TERA),
+                significant(roof.bytes_per_s / TERA),
+                significant(roof.ridge_point),
+            )
+            for path in profile.device.flops_per_s
+            for roof in roofs(profile, path).values()
+        ],
     )
 
 

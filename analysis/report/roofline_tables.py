@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from dsprof.analysis.numerals import MISSING, scaled_bytes, scaled_flops, significant
 from dsprof.analysis.report.hardware import GIGA, TERA, datapath_name
 from dsprof.analysis.report.markdown import Cell, Code, Table
+from dsprof.analysis.report.roofline_above import share, shown_kinds
 from dsprof.analysis.roofline import (
     Placement,
-    Position,
     by_op,
     opportunities,
     place,
-    place_all,
     share_of_time_pct,
 )
+from dsprof.analysis.roofs import RoofKind, roof_name
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Bound,
@@ -35,13 +35,13 @@ def timed_rows(profile: Profile) -> list[Measurement]:
 
 
 def placement_table(profile: Profile) -> Table:
-    """One row an op: its intensities, and its largest timed point under the roof."""
+    """One row an op: its intensities, and its largest timed point under the roofs."""
+    kinds = shown_kinds(profile)
+    l2_bytes = profile.device.l2_bytes
     rows: list[list[Cell]] = []
     for (kernel, op), found in by_op(timed_rows(profile)).items():
         largest = found[-1]
-        placed = [
-            place(largest, cache, l2_bytes=profile.device.l2_bytes) for cache in Cache
-        ]
+        placed = [place(largest, cache, l2_bytes=l2_bytes) for cache in Cache]
         rows.append(
             [
                 Code(kernel),
@@ -53,7 +53,8 @@ def placement_table(profile: Profile) -> Table:
                 _attainable(largest),
                 *(_achieved(placement) for placement in placed),
                 *(
-                    MISSING if placement is None else significant(placement.share_pct)
+                    share(profile, kind, placement)
+                    for kind in kinds
                     for placement in placed
                 ),
             ]
@@ -68,7 +69,11 @@ def placement_table(profile: Profile) -> Table:
             ">At tokens",
             ">Attainable",
             *(f">Achieved {cache}" for cache in Cache),
-            *(f">Share {cache} (%)" for cache in Cache),
+            *(
+                f">% of {roof_name(kind, profile.device)}, {cache}"
+                for kind in kinds
+                for cache in Cache
+            ),
         ),
         rows=rows,
     )
@@ -96,8 +101,10 @@ def intensity_table(profile: Profile) -> Table:
     return Table(headings=("Kernel", "Op", *ends), rows=rows)
 
 
-def bottleneck_table(placements: Sequence[Placement]) -> Table:
+def bottleneck_table(profile: Profile, placements: Sequence[Placement]) -> Table:
     """Placed points of one size, longest first, each with its share of their time."""
+    kinds = shown_kinds(profile)
+    spec = roof_name(RoofKind.SPEC, profile.device)
     times = [placement.time_us for placement in placements]
     return Table(
         headings=(
@@ -107,8 +114,8 @@ def bottleneck_table(placements: Sequence[Placement]) -> Table:
             ">AI",
             ">Ridge",
             ">Time (us)",
-            ">Roof time (us)",
-            ">Share of the roof (%)",
+            f">Time at {spec} (us)",
+            *(f">% of {roof_name(kind, profile.device)}" for kind in kinds),
             ">Share of these times (%)",
         ),
         rows=[
@@ -119,7 +126,7 @@ def bottleneck_table(placements: Sequence[Placement]) -> Table:
                 _ridge(placement.measurement),
                 significant(placement.time_us),
                 significant(placement.measurement.roof_time_us),
-                significant(placement.share_pct),
+                *(share(profile, kind, placement) for kind in kinds),
                 significant(share_of_time_pct([placement.time_us], times)),
             ]
             for placement in sorted(placements, key=lambda one: -one.time_us)
@@ -127,8 +134,9 @@ def bottleneck_table(placements: Sequence[Placement]) -> Table:
     )
 
 
-def opportunity_table(placements: Sequence[Placement]) -> Table:
-    """The points of one size with the most time above their roof."""
+def opportunity_table(profile: Profile, placements: Sequence[Placement]) -> Table:
+    """The points of one size with the most time above their rated roof."""
+    spec = roof_name(RoofKind.SPEC, profile.device)
     ranked = opportunities(placements)
     total_us = [placement.headroom_us for placement in ranked]
     return Table(
@@ -138,8 +146,8 @@ def opportunity_table(placements: Sequence[Placement]) -> Table:
             "Op",
             "Bound",
             ">Time (us)",
-            ">Roof time (us)",
-            ">Above the roof (us)",
+            f">Time at {spec} (us)",
+            ">Above it (us)",
             ">Of all such time (%)",
         ),
         rows=[
@@ -153,31 +161,6 @@ def opportunity_table(placements: Sequence[Placement]) -> Table:
                 significant(share_of_time_pct([placement.headroom_us], total_us)),
             ]
             for rank, placement in enumerate(ranked[:SHOWN_OPPORTUNITIES], start=1)
-        ],
-    )
-
-
-def above_roof_table(profile: Profile) -> Table:
-    """Every timing beyond its roof, farthest first, with what explains it."""
-    l2_bytes = profile.device.l2_bytes
-    above = [
-        placement
-        for cache in Cache
-        for placement in place_all(timed_rows(profile), cache, l2_bytes=l2_bytes)
-        if placement.position is not Position.UNDER
-    ]
-    return Table(
-        headings=("Point", "L2", "Bound", ">Traffic", ">Share (%)", "State"),
-        rows=[
-            (
-                Code(placement.measurement.point.label),
-                str(placement.cache),
-                str(placement.measurement.bound),
-                scaled_bytes(placement.measurement.total_bytes),
-                significant(placement.share_pct),
-                str(placement.position),
-            )
-            for placement in sorted(above, key=lambda one: -one.share_pct)
         ],
     )
 

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dsprof.analysis.roofline import (
@@ -189,3 +189,93 @@ def test_opportunities_rank_by_time_above_the_roof(
 def test_a_share_of_no_time_is_not_a_number() -> None:
     assert share_of_time_pct([1, 1], [1, 1, 2]) == 50
     assert math.isnan(share_of_time_pct([], []))
+
+
+RATED = Roof(name="spec", flops_per_s=1e15, bytes_per_s=1e12)
+MEASURED = Roof(name="burst", flops_per_s=8e14, bytes_per_s=9e11)
+
+
+@pytest.mark.parametrize(
+    ("time_us", "position"),
+    [
+        (12.6, Position.UNDER),  # 12.5 us at the measured roof
+        (12.4, Position.UNDER_SPEC),
+        (10.1, Position.UNDER_SPEC),  # 10 us at the rated one
+        (9.9, Position.ABOVE),
+    ],
+)
+def test_between_the_measured_and_the_rated_roof_nothing_need_be_wrong(
+    make_measurement: Factory,
+    make_timing: Factory,
+    time_us: float,
+    position: Position,
+) -> None:
+    row = make_measurement(
+        roof=RATED,
+        flops={Datapath.BF16_TENSOR: 10**10},
+        bytes_read=1000,
+        bytes_written=0,
+        cold=make_timing(median_us=time_us),
+    )
+    placement = place(row, Cache.COLD, l2_bytes=L2_BYTES, roof=MEASURED)
+    assert placement is not None
+    assert placement.position is position
+    assert placement.measurement.roof is MEASURED
+    assert placement.share_pct == pytest.approx(100 * 12.5 / time_us)
+
+
+def test_l2_explains_a_measured_roof_that_is_exceeded_as_it_does_a_rated_one(
+    make_measurement: Factory, make_timing: Factory
+) -> None:
+    row = memory_bound(make_measurement, make_timing, warm_us=3.1, cold_us=3.1)
+    # 3.33 us at the measured 0.9 TB/s, 3 us at the rated 1 TB/s.
+    warm, cold = (
+        place(row, cache, l2_bytes=L2_BYTES, roof=MEASURED) for cache in Cache
+    )
+    assert warm is not None
+    assert cold is not None
+    assert (warm.position, cold.position) == (Position.L2, Position.WRITES_IN_L2)
+    unwritten = make_measurement(
+        roof=ROOF,
+        flops={},
+        bytes_read=3_000_000,
+        bytes_written=0,
+        cold=make_timing(median_us=3.1),
+    )
+    placement = place(unwritten, Cache.COLD, l2_bytes=L2_BYTES, roof=MEASURED)
+    assert placement is not None
+    assert placement.position is Position.UNDER_SPEC
+
+
+# The factories make a new value each time, so examples cannot meet.
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    time_us=st.floats(0.01, 1000),
+    factor=st.floats(0.1, 1),
+    flops=st.integers(0, 10**12),
+)
+def test_a_share_is_never_clipped_and_each_one_above_100_has_a_state(
+    make_measurement: Factory,
+    make_timing: Factory,
+    time_us: float,
+    factor: float,
+    flops: int,
+) -> None:
+    timing = make_timing(median_us=time_us)
+    row = make_measurement(
+        roof=ROOF, flops={Datapath.FP32: flops}, warm=timing, cold=timing
+    )
+    lower = Roof(
+        name="lower",
+        flops_per_s=factor * ROOF.flops_per_s,
+        bytes_per_s=factor * ROOF.bytes_per_s,
+    )
+    for cache in Cache:
+        own = place(row, cache, l2_bytes=L2_BYTES)
+        other = place(row, cache, l2_bytes=L2_BYTES, roof=lower)
+        assert own is not None
+        assert other is not None
+        assert other.share_pct == pytest.approx(own.share_pct / factor)
+        assert (other.share_pct > 100) == (other.position is not Position.UNDER)
+        if other.position is Position.UNDER_SPEC:
+            assert own.position is Position.UNDER

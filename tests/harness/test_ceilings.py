@@ -209,7 +209,7 @@ def test_windows_that_meet_share_no_replay_and_lose_none(
 def test_power_is_read_later_than_clocks_because_nvml_tells_it_late() -> None:
     run = Run(
         ends_s=(0.2,),
-        readings=((0.01, sample(1980, 120)), (0.12, sample(1700, 690))),
+        readings=((0.01, sample(1980, 120)), (0.16, sample(1700, 690))),
     )
     seen = run.clocks(0, BURST_S)
     assert (seen.sm_clock_mhz, seen.power_w) == (1980, 690)

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from dsprof.analysis.report.roofline import FigureLink, render_roofline
+from dsprof.harness.ceiling import Duration, Pattern
 from dsprof.harness.device import Datapath
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
@@ -10,6 +11,7 @@ from dsprof.harness.records import (
     Roof,
     Status,
 )
+from tests.analysis.test_roofs import make_ceiling
 from tests.conftest import Factory
 
 ROOF = Roof(name="spec toy", flops_per_s=1e15, bytes_per_s=5e12)
@@ -160,3 +162,96 @@ def test_prefill_scales_over_sequence_length_at_one_request(
     text = render(make_profile(measurements=rows))
     cells = row(part(text, "### Sequence scaling (prefill, B=1)"), "| `rmsnorm`")
     assert cells[2] == "S=128 to 2048"
+
+
+@pytest.fixture
+def measured(profile: Profile) -> Profile:
+    """With a burst of 4 TB/s, 40 FP32 and 500 BF16 TFLOP/s, and no sustained one."""
+    return replace(
+        profile,
+        ceilings=(
+            make_ceiling(Pattern.HBM_READ, value=4e12),
+            make_ceiling(Pattern.FP32, value=4e13),
+            make_ceiling(Pattern.BF16_DENSE, value=5e14, power_w=690.0),
+        ),
+    )
+
+
+def test_every_percentage_of_a_roof_names_it(
+    profile: Profile, measured: Profile
+) -> None:
+    for made, roofs in ((profile, ("spec",)), (measured, ("spec", "burst"))):
+        text = render(made)
+        for line in text.splitlines():
+            assert "roof (%)" not in line
+            assert "Share warm" not in line
+        assert all(f"% of {roof} toy, cold" in text for roof in roofs)
+        assert all(f"| % of {roof} toy |" in text for roof in roofs)
+    assert "burst" not in part(render(profile), "## Kernel placement")
+
+
+def test_the_burst_stands_beside_the_spec(measured: Profile) -> None:
+    text = part(render(measured), "## Kernel placement")
+    # 12.8 GFLOP take 12.8 us at the rated and 25.6 us at the measured roof.
+    assert row(text, "| `gemm`")[-4:] == ["128", "35.6", "256", "71.1"]
+    text = part(render(measured), "### Decode B=128")
+    assert row(text, "| `gemm`")[6:9] == ["12.8", "35.6", "71.1"]
+
+
+def test_a_datapath_whose_roof_was_not_measured_has_a_dash(measured: Profile) -> None:
+    without = replace(measured, ceilings=measured.ceilings[:2])
+    text = part(render(without), "## Kernel placement")
+    assert row(text, "| `gemm`")[-4:] == ["128", "35.6", "-", "-"]
+    assert "-" not in row(text, "| `rmsnorm`")[-4:]
+
+
+def test_a_timing_is_listed_above_one_roof_only(
+    measured: Profile, make_timing: Factory
+) -> None:
+    rows = list(measured.measurements)
+    rows[-1] = replace(rows[-1], cold=make_timing(median_us=20.0))
+    text = part(
+        render(replace(measured, measurements=tuple(rows))), "## Above the roof"
+    )
+    spec, _, burst = text.partition("**burst toy**")
+    # Warm 10 us: beyond the rated 12.8. Cold 20 us: beyond the burst's 25.6 alone.
+    assert row(spec, "| `gemm")[-2:] == ["128", "above the roof, unexplained"]
+    assert row(burst, "| `gemm")[1] == "cold"
+    assert row(burst, "| `gemm")[-2] == "128"
+    assert row(burst, "| `gemm")[-1].startswith("under spec")
+    assert burst.count("| `gemm") == spec.count("| `gemm") == 1
+
+
+def test_measured_roofs_are_listed_with_their_conditions(measured: Profile) -> None:
+    held = make_ceiling(
+        Pattern.BF16_DENSE,
+        value=4e14,
+        duration=Duration.SUSTAINED,
+        sm_clock_mhz=1400,
+        throttle_reasons=("sw_power_cap",),
+    )
+    text = part(
+        render(replace(measured, ceilings=(*measured.ceilings, held))),
+        "## Measured roofs",
+    )
+    assert row(text, "| `hbm_read`") == [
+        *("`hbm_read`", "4.00", "-", "TB/s", "80.0", "1,980", "500", "nothing"),
+        "4 GiB, programs of 4096, 4 warps",
+    ]
+    assert row(text, "| `bf16_dense`")[1:8] == [
+        *("500", "400", "TFLOP/s", "50.0 / 40.0", "1,980 / 1,400", "690 / 500"),
+        "nothing / sw_power_cap",
+    ]
+    # 500 TFLOP/s over 4 TB/s.
+    assert row(text, "| burst toy | BF16") == [
+        *("burst toy", "BF16 tensor", "500", "4.00", "125")
+    ]
+    assert "sustained toy" not in text  # reading was not measured for long
+
+
+def test_a_profile_without_measured_roofs_says_how_to_get_them(
+    profile: Profile,
+) -> None:
+    text = part(render(profile), "## Measured roofs")
+    assert "every roof on this page is the data sheet's, spec toy" in text
+    assert "dsprof ceilings --output PROFILE" in text
