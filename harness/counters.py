@@ -100,6 +100,7 @@ _DRAM_WRITE = {
 }
 _FP32 = "smsp__sass_thread_inst_executed_op_"
 _ON = "_pred_on.sum"
+_FP16_MMA = "sm__ops_path_tensor_op_hmma_src_fp16_dst_fp32_sparsity_off.sum"
 _ELAPSED = ".avg.pct_of_peak_sustained_elapsed"
 _ACTIVE = ".avg.pct_of_peak_sustained_active"
 
@@ -248,6 +249,11 @@ class Counters:
             12: ("fp4_dst_fp32", "fp4_fp6_dst_fp16", "fp4_fp6_dst_fp32"),
         },
     )
+    # On sm_90 only WGMMA does FP8: an FP8 mma.sync runs as FP16. This child of the
+    # FP16 count takes no further pass, its parent two.
+    tensor_fp16_mma_flops: float | None = _counter(
+        "", _FP16_MMA, ask=Ask.DATAPATH, majors={_FP16_MMA: (9,)}
+    )
     tensor_fp64_flops: float | None = _tensor(
         "", dict.fromkeys((8, 9, 10, 11, 12), ("fp64",))
     )
@@ -261,9 +267,10 @@ class Counters:
 
         BF16, FP16 and TF32 share one datapath here, although TF32 runs at half rate.
         """
+        fp16 = self.tensor_fp16_flops
         halves = (
             self.tensor_bf16_flops,
-            self.tensor_fp16_flops,
+            self.tensor_fp16_mma_flops if fp16 is None else fp16,
             self.tensor_tf32_flops,
         )
         counted = [flops for flops in halves if flops is not None]
@@ -307,7 +314,7 @@ def counter_metrics() -> Mapping[str, Metrics]:
 # without that unit would show up as another type; asking for it would cost passes.
 _TYPES: Mapping[Datapath, tuple[str, ...]] = {
     Datapath.FP4_TENSOR: ("tensor_fp4_flops", "tensor_fp8_flops"),
-    Datapath.FP8_TENSOR: ("tensor_fp8_flops",),
+    Datapath.FP8_TENSOR: ("tensor_fp8_flops", "tensor_fp16_mma_flops"),
     Datapath.BF16_TENSOR: ("tensor_bf16_flops",),
 }
 

@@ -1,20 +1,22 @@
 """What a capture found, for a terminal: one line a point and cache state."""
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dsprof.analysis.merged_frame import merged_frame
 from dsprof.harness.profile import Profile
+from dsprof.harness.records import Phase
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
 MOST_ROWS = 60  # more are counted by class; the report has them all
+WIDE_COLUMNS = 150  # of a terminal; a narrower one shows less
+NARROW = {"call", "size", "cache", "class", "graph_us", "sm_pct", "memory_pct"}
 SHOWN = (
     # column, heading, format
-    ("kernel", "kernel", "{}"),
-    ("op", "op", "{}"),
+    ("call", "kernel, op", "{}"),
     ("size", "size", "{}"),
     ("cache", "L2", "{}"),
     ("class", "class", "{}"),
@@ -31,8 +33,10 @@ SHOWN = (
 )
 
 
-def capture_table(profile: Profile, labels: Collection[str]) -> "Table":
+def capture_table(profile: Profile, labels: Collection[str], width: int) -> "Table":
     """The points with these labels, or how many are of each class if they are many.
+
+    ``width`` is what the terminal has room for.
 
     Percentages are of the peak at the clock that ncu saw, over elapsed time.
     """
@@ -42,11 +46,12 @@ def capture_table(profile: Profile, labels: Collection[str]) -> "Table":
     if len(frame) > MOST_ROWS:
         return _by_class(frame)
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column, heading, form in SHOWN:
-        justify = "left" if form == "{}" else "right"
-        table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    shown = [s for s in SHOWN if width >= WIDE_COLUMNS or s[0] in NARROW]
+    for column, heading, form in shown:
+        justify: Literal["left", "right"] = "left" if form == "{}" else "right"
+        table.add_column(heading, justify=justify, overflow="fold")
         frame[column] = [_cell(value, form) for value in frame[column]]
-    for row in frame[[column for column, _, _ in SHOWN]].itertuples(index=False):
+    for row in frame[[column for column, _, _ in shown]].itertuples(index=False):
         table.add_row(*row)
     return table
 
@@ -61,14 +66,19 @@ def capture_json(profile: Profile, labels: Collection[str]) -> list[dict[Any, An
 def _rows(profile: Profile, labels: Collection[str]) -> "pd.DataFrame":
     frame = merged_frame(profile)
     frame = frame[frame["name"].isin(set(labels))].copy()
+    frame["call"] = frame["kernel"] + " " + frame["op"]
     frame["size"] = [_size(row) for row in frame.to_dict("records")]
     return frame
 
 
 def _size(row: dict[Any, Any]) -> str:
-    size = f"{row['phase']} B={row['batch_size']:.0f} S={row['seq_len']:.0f}"
-    kv_len = row["kv_len"]
-    return size if kv_len is None or kv_len != kv_len else f"{size} kv={kv_len:.0f}"  # noqa: PLR0124 -- NaN
+    """For example ``decode B=128, kv 4096`` or ``prefill B=1 S=1024``."""
+    import pandas as pd
+
+    size = f"{row['phase']} B={row['batch_size']}"
+    if row["phase"] == Phase.PREFILL:
+        size = f"{size} S={row['seq_len']}"
+    return size if pd.isna(row["kv_len"]) else f"{size}, kv {row['kv_len']}"
 
 
 def _by_class(frame: "pd.DataFrame") -> "Table":
@@ -78,13 +88,15 @@ def _by_class(frame: "pd.DataFrame") -> "Table":
     table.add_column("class")
     for cache in frame["cache"].unique():
         table.add_column(f"points, {cache} L2", justify="right")
-    counts = frame.groupby(["class", "cache"], sort=False).size().unstack(fill_value=0)
-    for name, row in counts.iterrows():
-        table.add_row(str(name), *(str(row[c]) for c in frame["cache"].unique()))
+    for name in frame["class"].unique():
+        of_class = frame[frame["class"] == name]["cache"]
+        table.add_row(
+            name, *(str((of_class == cache).sum()) for cache in frame["cache"].unique())
+        )
     return table
 
 
 def _cell(value: object, form: str) -> str:
-    if value is None or value != value:  # noqa: PLR0124 -- NaN
-        return "-"
-    return form.format(value)
+    import pandas as pd
+
+    return "-" if pd.isna(value) else form.format(value)  # type: ignore[call-overload]

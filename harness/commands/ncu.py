@@ -34,11 +34,12 @@ from dsprof.kernels.spec import Kernel
 
 if TYPE_CHECKING:
     from dsprof.harness.capture import CaptureRequest
-    from dsprof.harness.captures import Gap
+    from dsprof.harness.captures import Capture
     from dsprof.harness.environment import Gpu
     from dsprof.harness.profile import Profile
 
 TIMEOUT_S = 120.0
+PIPED_WIDTH = 180  # columns of a table that no terminal bounds
 # What --dry-run assumes where there is no GPU to ask: the H200's.
 ASSUMED_COMPUTE_CAPABILITY = (9, 0)
 CACHES = {
@@ -123,8 +124,10 @@ def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 -- c
     if not wanted:
         raise EnvironmentLacksError(_nothing_to_capture(profile, points))
     profile = _capture(profile, wanted, kernels, output, options, ncu)
-    _print_result(profile, wanted, output, as_json=options["as_json"])
-    _exit(ctx, profile, options)
+    captures = profile.captures[-len(CACHES[options["cache"]]) :]
+    _print_result(profile, wanted, captures, output, as_json=options["as_json"])
+    if any(record.gaps for record in captures):
+        ctx.exit(ExitCode.FINDING)
 
 
 def _sweep(kernels: list[Kernel], options: dict[str, Any]) -> Sweep:
@@ -329,7 +332,12 @@ def _capture(  # noqa: PLR0913, PLR0917 -- the command's own parts
 
 
 def _print_result(
-    profile: "Profile", points: list[Point], output: Path, *, as_json: bool
+    profile: "Profile",
+    points: list[Point],
+    captures: "Sequence[Capture]",
+    output: Path,
+    *,
+    as_json: bool,
 ) -> None:
     from dsprof.analysis.report.capture_table import capture_json, capture_table
 
@@ -339,27 +347,18 @@ def _print_result(
         return
     from rich.console import Console
 
-    Console(soft_wrap=False).print(capture_table(profile, labels))
-    for gap in _gaps(profile, labels):
-        click.echo(f"{gap.label}: {gap.status}: {gap.reason}")
-    for record in profile.captures[-2:]:
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPED_WIDTH)
+    console.print(capture_table(profile, labels, console.width))
+    for record in captures:
+        for gap in record.gaps:
+            click.echo(f"{gap.label}: {gap.status}: {gap.reason}")
         click.echo(
             f"{record.cache}: {record.points} points, {record.launches} launches in "
             f"{record.wall_s} s, at most {record.max_passes} passes a kernel."
         )
     click.echo(f"Wrote {output}. Its report: dsprof report {shlex.quote(str(output))}")
-
-
-def _gaps(profile: "Profile", labels: set[str]) -> "list[Gap]":
-    return [
-        gap for record in profile.captures for gap in record.gaps if gap.label in labels
-    ]
-
-
-def _exit(ctx: click.Context, profile: "Profile", options: dict[str, Any]) -> None:
-    latest = profile.captures[-len(CACHES[options["cache"]]) :]
-    if any(record.gaps for record in latest):
-        ctx.exit(ExitCode.FINDING)
 
 
 def _command_line() -> str:
