@@ -18,10 +18,13 @@ COMMANDS = {
     "time": "Time kernels on this GPU and record a profile.",
     "ncu": "Capture hardware counters of kernels and join them to their times.",
     "ceilings": "Measure this GPU's roofs: bandwidth and FLOP/s, burst and sustained.",
+    "import": "Make a profile of somebody else's ncu reports or CSV files.",
     "roofline": "Draw and tabulate the roofline of a profile, a CSV file or a GPU.",
     "layer": "Add up a layer and the whole model from a profile.",
     "report": "Write the whole report of a profile.",
 }
+# Commands whose name cannot be a module's.
+MODULES = {"import": "import_profile"}
 
 
 class LazyGroup(click.Group):
@@ -33,7 +36,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"dsprof.harness.commands.{cmd_name}")
+        name = MODULES.get(cmd_name, cmd_name)
+        module = importlib.import_module(f"dsprof.harness.commands.{name}")
         command: click.Command = module.command
         return command
 
