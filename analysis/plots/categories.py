@@ -15,6 +15,7 @@ from dsprof.analysis.plots.style import (
     category_colors,
     clean,
     handle,
+    keep_visible_ticks,
     new_figure,
     note_empty,
     plain,
@@ -61,7 +62,7 @@ def category_figure(frame: "pd.DataFrame", device: DeviceSpec) -> "Figure":
     panels: list[Axes] = list(grid.flat)
     _set_axes(panels[0], drawn, device, cache)
     _fill(panels, drawn, device, cache)
-    add_note(figure, f"{_roofs_note(device)} {zero_flop_note(frame)}", lines_of_room=2)
+    add_note(figure, f"{roofs_note(device)} {zero_flop_note(frame)}", lines_of_room=2)
     _label(figure, drawn, f"Roofline by category, {device.name}, {cache} L2")
     return figure
 
@@ -75,6 +76,7 @@ def _set_axes(
     axes.set_xlim(x0, x1)
     axes.set_ylim(y0, y1)
     axes.minorticks_off()
+    keep_visible_ticks(axes)
 
 
 def _fill(
@@ -101,7 +103,7 @@ def _panel(
 ) -> None:
     clean(axes)
     draw_roof_lines(axes, device)
-    _name_roofs(axes, device)
+    name_compute_roofs(axes, device)
     colors = category_colors(rows["kernel"])
     for (kernel, phase), points in rows.groupby(["kernel", "phase"], sort=False):
         axes.scatter(
@@ -130,7 +132,7 @@ def _panel(
     )
 
 
-def _name_roofs(axes: "Axes", device: DeviceSpec) -> None:
+def name_compute_roofs(axes: "Axes", device: DeviceSpec) -> None:
     """A word a compute roof, left of its ridge point, where no point can lie."""
     for path, ridge in ridge_points(device).items():
         axes.annotate(
@@ -145,7 +147,7 @@ def _name_roofs(axes: "Axes", device: DeviceSpec) -> None:
         )
 
 
-def _roofs_note(device: DeviceSpec) -> str:
+def roofs_note(device: DeviceSpec) -> str:
     ridges = ridge_points(device)
     roofs = ", ".join(
         f"{datapath_name(path)} {rated(device.peak(path) / TERA)} TFLOP/s "

@@ -122,7 +122,7 @@ def _panel(
     axes.set_yscale("log")
     axes.set_xlim(*limits[:2])
     axes.set_ylim(*limits[2:])
-    axes.set_title(f"{cache.capitalize()} L2", fontsize=11, color=TEXT_COLOR)
+    axes.set_title(f"{cache.capitalize()} L2", fontsize=11, color=TEXT_COLOR, y=1.0)
     axes.set_xlabel("Arithmetic intensity (FLOP per byte)", fontsize=10)
     clean(axes)
     groups = drawn.groupby(["category", "phase"], sort=False)

@@ -11,6 +11,7 @@ from dsprof.analysis.plots.style import (
     TEXT_COLOR,
     clean,
     handle,
+    keep_visible_ticks,
     new_figure,
     note_empty,
     plain,
@@ -108,6 +109,7 @@ def _set_axes(axes: "Axes", series: Sequence[Series]) -> None:
     times = list(_times_us(series))
     axes.set_xlim(min(tokens) / 1.6, max(tokens) * 1.6)
     axes.set_ylim(min(times) / ROOM_BELOW, max(times) * 2)
+    keep_visible_ticks(axes)
 
 
 def _times_us(series: Sequence[Series]) -> Iterator[float]:

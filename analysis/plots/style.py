@@ -3,14 +3,16 @@
 import textwrap
 from collections.abc import Iterable
 from io import BytesIO
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dsprof.harness.records import Cache, Phase
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from numpy.typing import NDArray
 
 # Okabe and Ito, "Color Universal Design" (2008), without its yellow, which is too
 # pale for text on white; brown and grey are added, told apart by lightness.
@@ -63,6 +65,20 @@ def clean(axes: "Axes") -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, colors=TEXT_COLOR, length=3)
+
+
+def keep_visible_ticks(axes: "Axes") -> None:
+    """Fix the major ticks, of all panels that share these axes, to those within.
+
+    A log axis has two ticks beyond its limits, which cost as much to make as others.
+    Limits and scales must be final.
+    """
+    from matplotlib.ticker import FixedLocator
+
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        ticks = [tick for tick in axis.get_majorticklocs() if low <= tick <= high]
+        axis.set_major_locator(FixedLocator(ticks))
 
 
 def handle(
@@ -135,6 +151,24 @@ def note_empty(axes: "Axes", text: str) -> None:
 
 def to_png(figure: "Figure") -> bytes:
     """The figure as PNG; equal figures give equal bytes."""
+    return encode(pixels(figure))
+
+
+def pixels(figure: "Figure") -> "NDArray[np.uint8]":
+    """The drawn figure: rows, columns, red green blue and alpha."""
+    import numpy as np
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+
+
+def encode(image: "NDArray[np.uint8]") -> bytes:
+    """Pixels as PNG: work for a second thread, since it needs no Python."""
+    from matplotlib.image import imsave
+
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    nothing: dict[str, Any] = {"Software": None}  # no version: equal bytes anywhere
+    imsave(buffer, image, format="png", dpi=DPI, metadata=nothing)
     return buffer.getvalue()

@@ -1,24 +1,36 @@
 """The report folder: Markdown, figures and one HTML file, made whole or not at all."""
 
+import gc
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dsprof.analysis.counter_columns import HISTOGRAMS
 from dsprof.analysis.frames import measurements_frame
+from dsprof.analysis.merged_frame import merged_frame
 from dsprof.analysis.plots.categories import category_figure
+from dsprof.analysis.plots.counter_roofline import hierarchy_figure, overlay_figure
+from dsprof.analysis.plots.histograms import histogram_figure
+from dsprof.analysis.plots.normalized import counted_rows, normalized_figure
 from dsprof.analysis.plots.roofline import names_kernels, roofline_figure
 from dsprof.analysis.plots.scaling import time_figure
 from dsprof.analysis.plots.share import share_figure
-from dsprof.analysis.plots.style import to_png
+from dsprof.analysis.plots.style import encode, pixels
 from dsprof.analysis.report.corrections import Correction, render_corrections
+from dsprof.analysis.report.counters import render_counters
 from dsprof.analysis.report.page import GENERATOR, render_page
 from dsprof.analysis.report.roofline import FigureLink, render_roofline
 from dsprof.analysis.report.summary import render_summary
+from dsprof.analysis.shown_rows import shown_rows
 from dsprof.harness.errors import UsageError
 from dsprof.harness.profile import Profile
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 OVERVIEW = FigureLink(path="figures/roofline.png", title="Roofline, cold and warm L2")
@@ -27,31 +39,99 @@ BY_CATEGORY = FigureLink(
 )
 TIME = FigureLink(path="figures/time.png", title="Time against tokens")
 SHARE = FigureLink(path="figures/share.png", title="Share of the bounding roof")
-FIGURES = (OVERVIEW, BY_CATEGORY, TIME, SHARE)
+MEASURED = FigureLink(
+    path="figures/roofline-measured.png", title="Analytic and measured roofline"
+)
+HIERARCHY = FigureLink(
+    path="figures/roofline-hierarchy.png", title="Hierarchical roofline"
+)
+NORMALIZED = FigureLink(
+    path="figures/roofline-normalized.png", title="Normalized roofline"
+)
+COUNTED = {
+    group.name: FigureLink(
+        path=f"figures/histograms-{group.name}.png", title=f"{group.title}, histograms"
+    )
+    for group in HISTOGRAMS
+}
+COUNTER_ROOFLINES = (MEASURED, HIERARCHY, NORMALIZED)
+FIGURES = (OVERVIEW, BY_CATEGORY, TIME, SHARE, *COUNTER_ROOFLINES, *COUNTED.values())
 HEAD_CHARACTERS = 2000  # of a page, enough to see what made it
 SUMMARY, ROOFLINE, PAGE = "summary.md", "roofline.md", "report.html"
-CORRECTIONS = "corrections.md"
+COUNTERS, CORRECTIONS = "counters.md", "corrections.md"
+Drawing = tuple[FigureLink, Callable[[], "Figure"]]
 
 
 def write_report(
     profile: Profile, output: Path, corrections: Sequence[Correction] = ()
 ) -> list[Path]:
-    """Write all files of a report into an existing folder; return their paths."""
-    figures = _figures(profile)
-    pngs = {link.path: to_png(figure) for link, figure in figures.items()}
-    documents = {
-        SUMMARY: render_summary(profile),
-        ROOFLINE: render_roofline(profile, list(figures)),
-        CORRECTIONS: render_corrections(corrections),
-    }
-    title = f"dsprof report: {profile.device.name}"
-    documents[PAGE] = render_page(title, list(documents.values()), pngs)
+    """Write all files of a report into an existing folder; return their paths.
+
+    A profile without counters has no page of them, and one that was made of other
+    people's reports, without a time, no roofline.md.
+    """
+    with _collector_paused():
+        documents, pngs = _made(profile, corrections)
+        title = f"dsprof report: {profile.device.name}"
+        documents[PAGE] = render_page(title, list(documents.values()), pngs)
     for name, text in documents.items():
         (output / name).write_text(text, encoding="utf-8", newline="\n")
     for path, png in pngs.items():
         (output / path).parent.mkdir(exist_ok=True)
         (output / path).write_bytes(png)
     return [output / name for name in (*documents, *pngs)]
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No automatic collection: walking the heap takes a quarter of a report's time.
+
+    What is alive now is left out of the collections that are asked for within.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if was_on:
+            gc.enable()
+
+
+def _made(
+    profile: Profile, corrections: Sequence[Correction]
+) -> tuple[dict[str, str], dict[str, bytes]]:
+    """Every document in order, and every figure by its path."""
+    frame = measurements_frame(profile)
+    documents = {SUMMARY: render_summary(profile, frame)}
+    drawings: list[Drawing] = []
+    if profile.measurements or not profile.counters:
+        timed = list(_timed_drawings(profile, frame))
+        documents[ROOFLINE] = render_roofline(
+            profile, [link for link, _ in timed], frame
+        )
+        drawings += timed
+    if profile.counters:
+        merged = shown_rows(merged_frame(profile))
+        documents[COUNTERS] = render_counters(
+            profile, merged, rooflines=COUNTER_ROOFLINES, histograms=COUNTED
+        )
+        drawings += _counter_drawings(profile, merged)
+    documents[CORRECTIONS] = render_corrections(corrections)
+    return documents, _pngs(drawings)
+
+
+def _pngs(drawings: Sequence[Drawing]) -> dict[str, bytes]:
+    """Figures by path; one is encoded while the next is drawn."""
+    with ThreadPoolExecutor(max_workers=1) as encoder:
+        encoded = {}
+        for link, draw in drawings:
+            encoded[link.path] = encoder.submit(encode, pixels(draw()))
+            # A figure's parts refer to each other, and together all of them would
+            # need several hundred megabytes.
+            gc.collect()
+        return {path: png.result() for path, png in encoded.items()}
 
 
 def create_report(
@@ -88,7 +168,8 @@ def create_report(
 
 def is_report(folder: Path) -> bool:
     """True for a folder that write_report made and nobody put anything else into."""
-    made = {SUMMARY, ROOFLINE, CORRECTIONS, PAGE, *(link.path for link in FIGURES)}
+    documents = {SUMMARY, ROOFLINE, COUNTERS, CORRECTIONS, PAGE}
+    made = documents | {link.path for link in FIGURES}
     folders = {"figures"}
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
     if PAGE not in found or not found <= made | folders:
@@ -124,10 +205,25 @@ def _swap(fresh: Path, target: Path, old: Path) -> None:
         raise
 
 
-def _figures(profile: Profile) -> "dict[FigureLink, Figure]":
+def _timed_drawings(profile: Profile, frame: "pd.DataFrame") -> Iterator[Drawing]:
     """The panels by category are for runs with too many kernels to name in one."""
-    frame = measurements_frame(profile)
-    figures = {OVERVIEW: roofline_figure(frame, profile.device)}
+    device = profile.device
+    yield OVERVIEW, lambda: roofline_figure(frame, device)
     if not names_kernels(frame):
-        figures[BY_CATEGORY] = category_figure(frame, profile.device)
-    return figures | {TIME: time_figure(frame), SHARE: share_figure(frame)}
+        yield BY_CATEGORY, lambda: category_figure(frame, device)
+    yield TIME, lambda: time_figure(frame)
+    yield SHARE, lambda: share_figure(frame)
+
+
+def _counter_drawings(profile: Profile, merged: "pd.DataFrame") -> Iterator[Drawing]:
+    device, ceilings = profile.device, profile.ceilings
+    yield MEASURED, lambda: overlay_figure(merged, device, ceilings)
+    yield HIERARCHY, lambda: hierarchy_figure(merged, device, ceilings)
+    yield (
+        NORMALIZED,
+        lambda: normalized_figure(
+            counted_rows(merged), title=f"{NORMALIZED.title}, {device.name}"
+        ),
+    )
+    for group in HISTOGRAMS:
+        yield COUNTED[group.name], partial(histogram_figure, merged, group)

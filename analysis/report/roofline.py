@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dsprof.analysis.frames import measurements_frame
 from dsprof.analysis.report.hardware import hardware_table
@@ -29,6 +30,9 @@ from dsprof.harness.records import (
     Measurement,
     Phase,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +84,17 @@ class RooflineView:
     above: list[AboveRoof]
 
 
-def render_roofline(profile: Profile, figures: Sequence[FigureLink]) -> str:
-    """The roofline report as Markdown, with the figures that lie beside it."""
-    frame = measurements_frame(profile)
+def render_roofline(
+    profile: Profile,
+    figures: Sequence[FigureLink],
+    frame: "pd.DataFrame | None" = None,
+) -> str:
+    """The roofline report as Markdown, with the figures that lie beside it.
+
+    ``frame`` is the profile's measurements_frame, where the caller has it already.
+    """
+    if frame is None:
+        frame = measurements_frame(profile)
     view = RooflineView(
         profile=profile,
         recorded=recorded(profile),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dsprof.analysis.findings import Finding, find
 from dsprof.analysis.frames import measurements_frame
@@ -18,6 +19,7 @@ from dsprof.analysis.report.method import method_notes, method_table, noise_tabl
 from dsprof.analysis.report.scaling_tables import swept_series, time_table
 from dsprof.analysis.report.slot_table import slot_table
 from dsprof.analysis.report.template import render
+from dsprof.analysis.shown_rows import launch_count
 from dsprof.analysis.sizes import REPORTED_SIZES
 from dsprof.analysis.slots import Sum, fill_slots, sum_slots
 from dsprof.harness.profile import Profile
@@ -27,6 +29,10 @@ from dsprof.harness.records import (
     Status,
 )
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+COUNTERS_COMMAND = "dsprof ncu --all --cache both -o PROFILE"
 REPORT_COMMAND = "dsprof report PROFILE --output DIR"
 
 
@@ -45,6 +51,8 @@ class SummaryView:
     """Everything that summary.md.j2 prints."""
 
     profile: Profile
+    counters: str
+    counters_command: str
     recorded: str
     run: str
     timed_kernels: int
@@ -68,9 +76,14 @@ class SummaryView:
     again: str
 
 
-def render_summary(profile: Profile) -> str:
-    """The summary as Markdown."""
-    return render("summary.md.j2", _view(profile))
+def render_summary(profile: Profile, frame: "pd.DataFrame | None" = None) -> str:
+    """The summary as Markdown.
+
+    ``frame`` is the profile's measurements_frame, where the caller has it already.
+    """
+    if frame is None:
+        frame = measurements_frame(profile)
+    return render("summary.md.j2", _view(profile, frame))
 
 
 def recorded(profile: Profile) -> str:
@@ -88,17 +101,18 @@ def status_counts(profile: Profile) -> str:
     )
 
 
-def _view(profile: Profile) -> SummaryView:
+def _view(profile: Profile, frame: "pd.DataFrame") -> SummaryView:
     timed = {
         row.point.kernel for row in profile.measurements if row.status is Status.OK
     }
     listed = [entry.name for entry in profile.catalogue]
-    frame = measurements_frame(profile)
     example = next(
         (row.command for row in profile.measurements if row.status is Status.OK), ""
     )
     return SummaryView(
         profile=profile,
+        counters=_counters(profile),
+        counters_command=COUNTERS_COMMAND,
         recorded=recorded(profile),
         run=_run(profile),
         timed_kernels=len(timed.intersection(listed)),
@@ -139,6 +153,15 @@ def _view(profile: Profile) -> SummaryView:
         example_command=example,
         again="\n".join(filter(None, (example, REPORT_COMMAND))),
     )
+
+
+def _counters(profile: Profile) -> str:
+    """What ncu counted; empty where it counted nothing."""
+    if not profile.counters:
+        return ""
+    points = len({one.label for one in profile.counters if one.label})
+    of_points = f" of {plural(points, 'point')}" if points else ""
+    return f"{launch_count(profile)} under ncu{of_points}"
 
 
 def _run(profile: Profile) -> str:
