@@ -16,6 +16,7 @@ from dsprof.harness.records import (
     Slot,
     Sweep,
 )
+from dsprof.harness.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,8 @@ class Profile:
 
     ``environment`` values are None where a package or tool was not there.
     ``counters`` has one row a launch under ncu, and ``imported`` names the files of
-    other people that a profile was made of instead of a run.
+    other people that a profile was made of instead of a run. ``timelines`` are
+    recordings of whole programs.
     """
 
     device: DeviceSpec
@@ -42,3 +44,4 @@ class Profile:
     captures: tuple[Capture, ...] = ()
     imported: tuple[ImportedFile, ...] = ()
     counters: tuple[Counters, ...] = ()
+    timelines: tuple[Timeline, ...] = ()

@@ -4,7 +4,8 @@
 synced one by one, ``samples.parquet`` the raw samples, which wait in
 ``samples.jsonl`` while the run goes on. A killed run leaves all but the point that
 was in flight. ``counters.csv`` has one row a launch under ncu, where there was a
-capture. The other files are made from these (see ``exports``).
+capture, and ``timeline.csv`` the kernels of recorded programs. The other files are
+made from these (see ``exports``).
 """
 
 import json
@@ -15,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsprof.harness import counters_csv, timing_csv
+from dsprof.harness import counters_csv, timeline_csv, timing_csv
 from dsprof.harness.counters import Counters
 from dsprof.harness.errors import ProfileError, UsageError
 from dsprof.harness.plain import PlainError, from_plain, to_plain
@@ -24,17 +25,20 @@ from dsprof.harness.records import (
     Cache,
     Measurement,
 )
+from dsprof.harness.timeline import Timeline
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 2  # 2: ceilings, captures, imported files, counters.csv
-READABLE_VERSIONS = (1, SCHEMA_VERSION)
+# 2: ceilings, captures, imported files, counters.csv. 3: timelines, timeline.csv.
+SCHEMA_VERSION = 3
+READABLE_VERSIONS = (1, 2, SCHEMA_VERSION)
 HEADER_FILE = "profile.json"
 ROWS_FILE = "timing.csv"
 SAMPLES_FILE = "samples.parquet"
 JOURNAL_FILE = "samples.jsonl"
 COUNTERS_FILE = "counters.csv"
+TIMELINE_FILE = "timeline.csv"
 BUNDLED_PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 
 _log = logging.getLogger(__name__)
@@ -58,6 +62,7 @@ def load_profile(path: Path) -> Profile:
         header,
         measurements=tuple(latest.values()),
         counters=_read_counters(path / COUNTERS_FILE),
+        timelines=_read_timelines(path / TIMELINE_FILE, header.timelines),
     )
 
 
@@ -143,6 +148,12 @@ class ProfileWriter:
         lines = [counters_csv.to_line(row) for row in self.profile.counters]
         replace_file(self.path / COUNTERS_FILE, counters_csv.header() + "".join(lines))
 
+    def add_timeline(self, timeline: Timeline) -> None:
+        """Add a recorded program; its kernels are on disk before the header says so."""
+        timelines = (*self.profile.timelines, timeline)
+        replace_file(self.path / TIMELINE_FILE, timeline_csv.to_text(timelines))
+        self.update_header(timelines=timelines)
+
     def pack_samples(self) -> None:
         """Move what the journal of samples holds into samples.parquet."""
         frame = load_samples(self.path)
@@ -178,8 +189,12 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def _write_header(path: Path, profile: Profile) -> None:
-    plain = to_plain(replace(profile, measurements=(), counters=()))
+    timelines = tuple(replace(line, kernels=()) for line in profile.timelines)
+    header = replace(profile, measurements=(), counters=(), timelines=timelines)
+    plain = to_plain(header)
     del plain["measurements"], plain["counters"]
+    for timeline in plain["timelines"]:
+        del timeline["kernels"]
     text = json.dumps({"schema_version": SCHEMA_VERSION, **plain}, indent=1)
     replace_file(path / HEADER_FILE, text + "\n")
 
@@ -188,6 +203,17 @@ def _read_counters(path: Path) -> tuple[Counters, ...]:
     if not path.exists():
         return ()
     return tuple(counters_csv.parse(_read_text(path), str(path)))
+
+
+def _read_timelines(
+    path: Path, timelines: tuple[Timeline, ...]
+) -> tuple[Timeline, ...]:
+    if not timelines and not path.exists():
+        return ()
+    filled, left = timeline_csv.add_rows(timelines, _read_text(path), str(path))
+    if left:
+        _log.warning("%s has %d rows of a timeline that was not finished.", path, left)
+    return filled
 
 
 def _read_header(path: Path) -> Profile:
@@ -200,7 +226,7 @@ def _read_header(path: Path) -> Profile:
         ) from error
     version = plain.pop("schema_version", None) if isinstance(plain, dict) else None
     if version not in READABLE_VERSIONS:
-        readable = " and ".join(map(str, READABLE_VERSIONS))
+        readable = ", ".join(map(str, READABLE_VERSIONS))
         raise ProfileError(
             f"{path}: schema version {version!r}; this dsprof reads {readable}. "
             "Read it with the dsprof that wrote it."

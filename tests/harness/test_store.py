@@ -8,6 +8,7 @@ from dsprof.harness import store
 from dsprof.harness.errors import ProfileError, UsageError
 from dsprof.harness.records import Cache, Status
 from dsprof.harness.store import ProfileWriter, load_profile, load_samples
+from dsprof.harness.timeline import KernelTime, RangeTime, Timeline, TimelineTool
 from tests.conftest import Factory
 
 SAMPLES = {Cache.WARM: (10.0, 10.5), Cache.COLD: (12.0,)}
@@ -116,8 +117,8 @@ def test_an_existing_folder_is_never_written_to(
         (lambda text: text[: len(text) // 2], r"profile\.json, line \d+: "),
         (lambda _text: "", r"profile\.json, line 1: Expecting value"),
         (lambda _text: "[]", r"profile\.json: schema version None"),
-        (lambda text: text.replace('"schema_version": 2', '"schema_version": 99'),
-         "schema version 99; this dsprof reads 1 and 2"),
+        (lambda text: text.replace('"schema_version": 3', '"schema_version": 99'),
+         "schema version 99; this dsprof reads 1, 2, 3"),
         (lambda text: text.replace('"warmups": 10', '"warmups": "ten"'),
          "sweep.warmups: expected int, found 'ten'"),
         (lambda text: text.replace('"slots"', '"slits"'), "unknown field slits"),
@@ -148,6 +149,74 @@ def test_bytes_that_are_no_text_are_named_with_their_line(recorded: Path) -> Non
 
 def test_a_header_is_json_that_others_can_read(recorded: Path) -> None:
     header = json.loads((recorded / store.HEADER_FILE).read_text())
-    assert header["schema_version"] == 2
+    assert header["schema_version"] == 3
     assert header["device"]["id"] == "toy"
     assert "measurements" not in header
+
+
+def make_timeline(name: str) -> Timeline:
+    kernel = KernelTime(
+        range="decode",
+        kernel_name=name,
+        grid=(8, 1, 1),
+        block=(128, 1, 1),
+        instances=2,
+        total_ns=30,
+        median_ns=15.0,
+        min_ns=10,
+        max_ns=20,
+        stddev_ns=7.5,
+    )
+    time = RangeTime(
+        name="decode",
+        instances=1,
+        wall_ns=50,
+        busy_ns=30,
+        kernel_ns=30,
+        copy_ns=0,
+        kernels=2,
+    )
+    return Timeline(
+        tool=TimelineTool.NSYS, range="decode", ranges=(time,), kernels=(kernel,)
+    )
+
+
+def test_timelines_come_back_with_their_kernels(recorded: Path) -> None:
+    writer = ProfileWriter(recorded, load_profile(recorded))
+    timelines = (make_timeline("first"), make_timeline("second"))
+    for timeline in timelines:
+        writer.add_timeline(timeline)
+    assert load_profile(recorded).timelines == timelines
+    header = json.loads((recorded / store.HEADER_FILE).read_text())
+    assert "kernels" not in header["timelines"][0]  # they are in timeline.csv
+
+
+def test_a_timeline_that_a_kill_cut_short_is_left_out(
+    recorded: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = ProfileWriter(recorded, load_profile(recorded))
+    writer.add_timeline(make_timeline("first"))
+    header = (recorded / store.HEADER_FILE).read_bytes()
+    writer.add_timeline(make_timeline("second"))
+    (recorded / store.HEADER_FILE).write_bytes(header)  # it is written last
+    assert load_profile(recorded).timelines == (make_timeline("first"),)
+    assert "1 rows of a timeline that was not finished" in caplog.text
+
+
+def test_a_timeline_without_its_file_of_kernels_is_an_error(recorded: Path) -> None:
+    writer = ProfileWriter(recorded, load_profile(recorded))
+    writer.add_timeline(make_timeline("first"))
+    (recorded / store.TIMELINE_FILE).unlink()
+    with pytest.raises(ProfileError, match=r"timeline\.csv is missing"):
+        load_profile(recorded)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_profile_from_before_timelines_still_loads(
+    recorded: Path, version: int
+) -> None:
+    header = json.loads((recorded / store.HEADER_FILE).read_text())
+    del header["timelines"]
+    header["schema_version"] = version
+    (recorded / store.HEADER_FILE).write_text(json.dumps(header))
+    assert load_profile(recorded).timelines == ()
