@@ -171,12 +171,12 @@ def all_counters(
 def _refuse_twins(files: Sequence[ReadFile]) -> None:
     by_sum: dict[str, Path] = {}
     for file in files:
-        twin = by_sum.setdefault(file.sha256, file.path)
-        if twin is not file.path:
+        if file.sha256 in by_sum:
             raise UsageError(
-                f"{twin} and {file.path} have the same content. Name it once, so that "
-                "no launch counts twice."
+                f"{by_sum[file.sha256]} and {file.path} have the same content. Name it "
+                "once, so that no launch counts twice."
             )
+        by_sum[file.sha256] = file.path
 
 
 def _single_gpu(files: Sequence[ReadFile]) -> tuple[int, int]:

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _TOKEN = re.compile(r"[-+]?(\d[\d.,]*)([eE][-+]?\d+)?", re.ASCII)
-_GROUPED = re.compile(r"\d{1,3}([.,]\d{3})+")
 # Group separators that are never a decimal one: French, Swiss and Swedish files.
 _SPACES = str.maketrans("", "", "\u00a0\u202f'\u2019")
 _OTHER = {".": ",", ",": "."}
@@ -103,10 +102,12 @@ def decide_style(cells: Iterable[Cell]) -> Style:
 
 def _token(text: str) -> str | None:
     """The digits and separators of a number that has a separator."""
-    match = _TOKEN.fullmatch(text.translate(_SPACES))
+    text = text.translate(_SPACES)
+    match = _TOKEN.fullmatch(text)
     if match is None or not ("." in match[1] or "," in match[1]):
         return None
-    return match[1]
+    well_formed = any(number.fullmatch(text) for number in _NUMBERS.values())
+    return match[1] if well_formed else None
 
 
 def _decimal_of(token: str) -> str | None:
@@ -115,10 +116,9 @@ def _decimal_of(token: str) -> str | None:
     last = separators[-1]
     whole, _, fraction = token.rpartition(last)
     if len(set(separators)) > 1:
-        grouped = separators.count(last) == 1 and _GROUPED.fullmatch(whole)
-        return last if grouped else None
+        return last
     if len(separators) > 1:
-        return _OTHER[last] if _GROUPED.fullmatch(token) else None
+        return _OTHER[last]
     if len(fraction) != GROUP_DIGITS or whole.startswith("0"):
         return last
     return last if len(whole) > GROUP_DIGITS else None

@@ -62,8 +62,10 @@ def decode(content: bytes) -> tuple[str, tuple[str, ...]]:
 def find_tables(text: str) -> Tables:
     """Every table of a text, without the lines that are none of a table's."""
     reader = _Reader()
-    for number, line in enumerate(text.split("\n"), 1):
+    *lines, last = text.split("\n")
+    for number, line in enumerate(lines, 1):
         reader.take(number, line.removesuffix("\r"))
+    reader.take_unfinished(len(lines) + 1, last)
     return reader.end()
 
 
@@ -75,6 +77,7 @@ class _Reader:
         self._open = ""  # lines of a row whose last quote is not closed
         self._opened_at = 0
         self._is_row: Callable[[str], bool] = lambda _: False
+        self._quoted = False
 
     def take(self, number: int, line: str) -> None:
         if self._open and _ROW_START.match(line):
@@ -84,8 +87,8 @@ class _Reader:
             self._open += "\n" + line
         elif header := _header(line):
             self._found.tables.append(Table(header))
-            quoted = line.lstrip().startswith('"') or '"ID","' in line
-            self._is_row = _is_quoted if quoted else _plain_row(len(header))
+            self._quoted = line.lstrip().startswith('"') or '"ID","' in line
+            self._is_row = _is_quoted if self._quoted else _plain_row(len(header))
             return
         elif self._is_row(line):
             self._open, self._opened_at = line, number
@@ -95,6 +98,13 @@ class _Reader:
         if self._open.count('"') % 2 == 0:
             self._found.tables[-1].rows.append(_cells(self._open))
             self._open = ""
+
+    def take_unfinished(self, number: int, line: str) -> None:
+        """Take a last line that has no line end: without quotes it may be half."""
+        if line and not self._quoted and self._is_row(line):
+            self._found.cut_lines.append(number)
+        else:
+            self.take(number, line)
 
     def end(self) -> Tables:
         if self._open:
