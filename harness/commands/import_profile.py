@@ -43,7 +43,7 @@ PIPE_WIDTH = 180
 def command(
     files: tuple[Path, ...], output: Path, device: str | None, cache: str | None
 ) -> None:
-    r"""Make a profile of Nsight Compute reports and of ncu's CSV output.
+    """Make a profile of Nsight Compute reports and of ncu's CSV output.
 
     What a FILE is shows in its content: a .ncu-rep, or text with a table that ncu
     printed with --csv, of its raw or its details page, in any locale and unit. All
