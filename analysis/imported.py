@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,13 +59,15 @@ def read_file(path: Path) -> ReadResult:
     return read_ncu_csv(path)
 
 
-def read_files(paths: Iterable[Path]) -> tuple[ReadFile, ...]:
+def read_files(
+    paths: Iterable[Path], read_one: Callable[[Path], ReadResult] = read_file
+) -> tuple[ReadFile, ...]:
     """Read every file, or name every one that cannot be read in one ProfileError."""
     read: list[ReadFile] = []
     problems: list[str] = []
     for path in paths:
         try:
-            result = read_file(path)
+            result = read_one(path)
         except ProfileError as error:
             problems.append(str(error))
             continue

@@ -33,8 +33,9 @@ class Ask(StrEnum):
 class Metrics:
     """Where a counter comes from: the first of ``sources`` that a report has.
 
-    A source is a weighted sum: of its metrics, those that the report has. ``majors``
-    lists the compute capabilities (major) that have a metric, where not all have.
+    A source is a weighted sum. ``majors`` lists the compute capabilities (major) that
+    have a metric, where not all have: of those a report may lack any, of the others
+    none, or the sum would leave out a part without a word.
     """
 
     unit: str
@@ -54,7 +55,8 @@ class Metrics:
         """The counter's value in base units, or None where no source is there."""
         for source in self.sources:
             present = {name: values[name] for name in source if name in values}
-            if present:
+            missing = source.keys() - present.keys() - self.majors.keys()
+            if present and not missing:
                 return sum(source[name] * value for name, value in present.items())
         return None
 
@@ -80,16 +82,40 @@ def _summed(
     return field(default=None, metadata={"metrics": metrics})
 
 
-def _tensor(unit: str, by_major: Mapping[int, tuple[str, ...]]) -> Any:  # noqa: ANN401
-    """FLOP of one operand type on the tensor cores: parents only, an FMA is two."""
+def _tensor(by_major: Mapping[int, tuple[str, ...]], *children: str) -> Any:  # noqa: ANN401
+    """FLOP of one operand type on the tensor cores: parents only, an FMA is two.
+
+    ``children`` add up to the parent; NVIDIA's sections have them in its place.
+    """
     majors: dict[str, tuple[int, ...]] = {}
     for major, types in by_major.items():
         for name in types:
-            metric = f"sm__ops_path_tensor_src_{name}.sum"
+            metric = f"{_TENSOR}{name}.sum"
             majors[metric] = (*majors.get(metric, ()), major)
-    return _summed(unit, dict.fromkeys(majors, 1), ask=Ask.DATAPATH, majors=majors)
+    sources = [dict.fromkeys(majors, 1)]
+    if children:
+        sources.append({f"{_TENSOR}{name}.sum": 1 for name in children})
+    return _summed("", *sources, ask=Ask.DATAPATH, majors=majors)
 
 
+def _fp32(unit: str) -> dict[str, int]:
+    """FLOP an instruction; both units count the same, the one sums what the other has.
+
+    Other people's captures ask for either.
+    """
+    flops = {"fadd": 1, "fmul": 1, "ffma": 2, "fadd2": 2, "fmul2": 2, "ffma2": 4}
+    return {
+        f"{unit}__sass_thread_inst_executed_op_{op}_pred_on.sum": count
+        for op, count in flops.items()
+    }
+
+
+_FP32_PACKED = {
+    name: (10,)
+    for unit in ("smsp", "sm")
+    for name in _fp32(unit)
+    if name.endswith("2_pred_on.sum")
+}
 _DRAM_READ = {
     "dram__bytes_read.sum": (7, 8, 9, 10, 11),
     "dram__bytes_op_read.sum": (12,),
@@ -98,8 +124,7 @@ _DRAM_WRITE = {
     "dram__bytes_write.sum": (7, 8, 9, 10, 11),
     "dram__bytes_op_write.sum": (12,),
 }
-_FP32 = "smsp__sass_thread_inst_executed_op_"
-_ON = "_pred_on.sum"
+_TENSOR = "sm__ops_path_tensor_src_"
 _FP16_MMA = "sm__ops_path_tensor_op_hmma_src_fp16_dst_fp32_sparsity_off.sum"
 _ELAPSED = ".avg.pct_of_peak_sustained_elapsed"
 _ACTIVE = ".avg.pct_of_peak_sustained_active"
@@ -207,42 +232,32 @@ class Counters:
 
     # FADD and FMUL are one FLOP, FFMA two; sm_100 packs two of each in one.
     fp32_flops: float | None = _summed(
-        "",
-        {
-            f"{_FP32}fadd{_ON}": 1,
-            f"{_FP32}fmul{_ON}": 1,
-            f"{_FP32}ffma{_ON}": 2,
-            f"{_FP32}fadd2{_ON}": 2,
-            f"{_FP32}fmul2{_ON}": 2,
-            f"{_FP32}ffma2{_ON}": 4,
-        },
-        majors={f"{_FP32}{op}2{_ON}": (10,) for op in ("fadd", "fmul", "ffma")},
+        "", _fp32("smsp"), _fp32("sm"), majors=_FP32_PACKED
     )
     tensor_bf16_flops: float | None = _tensor(
-        "", dict.fromkeys((8, 9, 10, 11, 12), ("bf16_dst_fp32",))
+        dict.fromkeys((8, 9, 10, 11, 12), ("bf16_dst_fp32",))
     )
     tensor_fp16_flops: float | None = _tensor(
-        "",
         {
             **dict.fromkeys((8, 10, 11, 12), ("fp16_dst_fp16", "fp16_dst_fp32")),
             9: ("fp16",),
         },
     )
     tensor_tf32_flops: float | None = _tensor(
-        "", dict.fromkeys((8, 9, 10, 11, 12), ("tf32_dst_fp32",))
+        dict.fromkeys((8, 9, 10, 11, 12), ("tf32_dst_fp32",))
     )
     # On sm_100 one path does FP8, FP6 and FP4 mixed; its counts are here.
     tensor_fp8_flops: float | None = _tensor(
-        "",
         {
             9: ("fp8",),
             10: ("fp4_fp6_fp8_dst_fp16", "fp4_fp6_fp8_dst_fp32"),
             11: ("fp4_fp6_fp8_dst_fp16", "fp4_fp6_fp8_dst_fp32"),
             12: ("fp8_dst_fp16", "fp8_dst_fp32"),
         },
+        "fp8_sparsity_off",
+        "fp8_sparsity_on",
     )
     tensor_fp4_flops: float | None = _tensor(
-        "",
         {
             10: ("fp4_dst_fp32",),
             11: ("fp4_dst_fp32",),
@@ -255,10 +270,10 @@ class Counters:
         "", _FP16_MMA, ask=Ask.DATAPATH, majors={_FP16_MMA: (9,)}
     )
     tensor_fp64_flops: float | None = _tensor(
-        "", dict.fromkeys((8, 9, 10, 11, 12), ("fp64",))
+        dict.fromkeys((8, 9, 10, 11, 12), ("fp64",))
     )
     tensor_int8_ops: float | None = _tensor(
-        "", dict.fromkeys((8, 9, 10, 11, 12), ("int8",))
+        dict.fromkeys((8, 9, 10, 11, 12), ("int8",))
     )
 
     @property
@@ -371,6 +386,13 @@ def read_counters(
         elif metrics.ask is Ask.ALWAYS:
             first = next(iter(metrics.sources[0]))
             missing[counter] = why_missing(first) if why_missing else NOT_IN_REPORT
+    if "dram_bytes" in missing and found.keys() >= {
+        "memory_bytes_per_s",
+        "duration_ns",
+    }:
+        # NVIDIA's sections print the rate alone; it is over this very duration.
+        found["dram_bytes"] = found["memory_bytes_per_s"] * found["duration_ns"] * 1e-9
+        del missing["dram_bytes"]
     stalls = {
         name.removeprefix(STALL_PREFIX).removesuffix(STALL_SUFFIX): value
         for name, value in values.items()

@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,14 +55,20 @@ def command(
     dsprof import a.csv b.ncu-rep -o runs/theirs --cache cold
     dsprof import details.csv -o runs/theirs --device a100-sxm
     """
-    from dsprof.analysis.imported import find_device, imported_profile, read_files
+    from dsprof.analysis.imported import (
+        find_device,
+        imported_profile,
+        read_file,
+        read_files,
+    )
+    from dsprof.harness.commands.apart import read_apart
     from dsprof.harness.device import device_spec
     from dsprof.harness.store import ProfileWriter
     from dsprof.harness.versions import source_version
 
     _check_output(output)
     wanted = None if device is None else device_spec(device)
-    read = read_files(files)
+    read = read_files(files, partial(read_apart, read_file))
     found = find_device(read, wanted)
     profile = imported_profile(
         read,

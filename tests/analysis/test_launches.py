@@ -45,6 +45,8 @@ def test_counters_are_read_by_metric_and_a_missing_one_says_why() -> None:
             values={
                 "gpu__time_duration.sum": 2000,
                 "smsp__sass_thread_inst_executed_op_ffma_pred_on.sum": 8.0,
+                "smsp__sass_thread_inst_executed_op_fadd_pred_on.sum": 0.0,
+                "smsp__sass_thread_inst_executed_op_fmul_pred_on.sum": 0.0,
                 "device__attribute_display_name": "NVIDIA H200",
                 stall_metrics((9, 0))[0]: 1.5,
             },
