@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from types import MappingProxyType
 
 from dsprof.harness.counters import (
     NOT_IN_REPORT,
@@ -139,7 +138,7 @@ def split_values(
             absent[name] = f"{NO_DATA} ({value})"
         else:
             values[name] = value
-    return MappingProxyType(values), MappingProxyType(absent)
+    return values, absent
 
 
 def device_name(values: Mapping[str, Value]) -> str:
