@@ -12,6 +12,7 @@ from dsprof.analysis.plots.measured_roofs import (
     ceiling,
     draw_measured_roofs,
     measured_roofs_note,
+    name_l2_roof,
 )
 from dsprof.analysis.plots.roofline import MOST_NAMED_KERNELS
 from dsprof.analysis.plots.roofs import (
@@ -26,6 +27,7 @@ from dsprof.analysis.plots.style import (
     PHASE_MARKERS,
     TEXT_COLOR,
     add_note,
+    back_with_white,
     category_colors,
     clean,
     handle,
@@ -139,14 +141,14 @@ def _figure(
     title: str,
 ) -> "Figure":
     """A panel a cache state, or of many kernels a panel a category, cold."""
-    has_place = _is_drawn(frame, marks)
-    is_small = frame[has_place]["kernel"].nunique() > MOST_NAMED_KERNELS
+    placed = _is_drawn(frame, marks)
+    is_small = frame[placed]["kernel"].nunique() > MOST_NAMED_KERNELS
     if is_small:
         frame, where = _one_state(frame)
-        has_place = has_place[frame.index]
+        placed = placed[frame.index]
     else:
         where = ""
-    drawn = frame[has_place]
+    drawn = frame[placed]
     panels = _by_category(drawn) if is_small else _by_state(drawn)
     columns = min(COLUMNS, max(1, len(panels)))
     count = max(1, math.ceil(len(panels) / columns))
@@ -162,6 +164,8 @@ def _figure(
     if not panels:
         clean(shown[0])
         note_empty(shown[0], "No point has a counted rate and intensity.")
+        if device.flops_per_s:
+            draw_roofs(shown[0], device)
     _hide_empty(shown, max(1, len(panels)), columns)
     notes = [
         roofs_note(device) if device.flops_per_s else NO_ROOFS,
@@ -173,6 +177,11 @@ def _figure(
     add_note(figure, " ".join(filter(None, notes)), lines_of_room=3)
     _label(figure, drawn, marks, plain(f"{title}, {device.name}{where}"))
     return figure
+
+
+def has_place(frame: "pd.DataFrame") -> bool:
+    """True where counters place at least one row."""
+    return bool(_is_drawn(frame, HIERARCHY).any())
 
 
 def _is_drawn(frame: "pd.DataFrame", marks: Sequence[Mark]) -> "pd.Series[bool]":
@@ -287,8 +296,10 @@ def _draw(  # noqa: PLR0913 -- what to draw, and onto what
         name_compute_roofs(axes, device)
         return ""
     texts = draw_roofs(axes, device)
+    if marks is HIERARCHY:
+        texts += name_l2_roof(axes, ceilings)
     for text in texts:  # a dashed roof may lie behind the name of a rated one
-        text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})
+        back_with_white(text)
     if panel.color_by == "kernel":
         return ""
     unnamed = place_labels(
@@ -428,8 +439,8 @@ def _left_out_note(frame: "pd.DataFrame", drawn: "pd.DataFrame") -> str:
         return ""
     names = ", ".join(plain(name) for name in missing["kernel"].unique())
     return (
-        f"Not drawn, because a log axis has no zero: {plural(len(missing), 'row')} "
-        f"without FLOP or bytes, of {names}."
+        f"Not drawn: {plural(len(missing), 'row')} whose FLOP or bytes are 0 or were "
+        f"not counted, of {names}."
     )
 
 

@@ -20,6 +20,7 @@ from dsprof.analysis.plots.style import (
     PHASE_MARKERS,
     TEXT_COLOR,
     add_note,
+    back_with_white,
     category_colors,
     clean,
     handle,
@@ -59,9 +60,9 @@ class KernelPoint:
         return 0 < self.intensity < math.inf and self.flops_per_s > 0
 
 
-def timed_points(frame: "pd.DataFrame", kernel: str) -> list[KernelPoint]:
-    """A kernel's timed rows of a measurements_frame: analytic work over graph time."""
-    rows = frame[(frame["kernel"] == kernel) & (frame["status"] == Status.OK.value)]
+def timed_points(frame: "pd.DataFrame") -> list[KernelPoint]:
+    """Timed rows of a measurements_frame: analytic work over graph time."""
+    rows = frame[frame["status"] == Status.OK.value]
     return [
         KernelPoint(
             op=row["op"],
@@ -77,9 +78,8 @@ def timed_points(frame: "pd.DataFrame", kernel: str) -> list[KernelPoint]:
     ]
 
 
-def counted_points(frame: "pd.DataFrame", kernel: str) -> list[KernelPoint]:
-    """A kernel's rows of a merged frame: counted FLOP over DRAM bytes and time."""
-    rows = frame[frame["kernel"] == kernel]
+def counted_points(frame: "pd.DataFrame") -> list[KernelPoint]:
+    """Rows of a merged frame: counted FLOP over DRAM bytes and time."""
     return [
         KernelPoint(
             op=row["op"],
@@ -90,7 +90,7 @@ def counted_points(frame: "pd.DataFrame", kernel: str) -> list[KernelPoint]:
             flops_per_s=row["flops_per_s_measured"],
             is_measured=True,
         )
-        for _, row in rows.iterrows()
+        for _, row in frame.iterrows()
     ]
 
 
@@ -124,7 +124,10 @@ def kernel_figure(
     found = {point.cache for point in drawn}
     states = [str(state) for state in (Cache.COLD, Cache.WARM, "") if state in found]
     figure = new_figure(7.0 * max(len(states), 1) + (0 if states else 1), 7.2)
-    figure.subplots_adjust(left=0.062, right=0.985, top=0.86, bottom=0.14, wspace=0.04)
+    width = figure.get_figwidth()
+    figure.subplots_adjust(
+        left=0.85 / width, right=1 - 0.2 / width, top=0.86, bottom=0.14, wspace=0.04
+    )
     panels = figure.subplots(1, max(len(states), 1), sharey=True, squeeze=False)[0]
     colors = category_colors(point.op for point in drawn)
     notes = [measured_roofs_note(device, ceilings)]
@@ -202,7 +205,7 @@ def _draw(
         texts = draw_roofs(axes, device)
         positions += roof_positions(axes, device)
         for text in texts:  # a dashed roof may lie behind the name of a rated one
-            text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})
+            back_with_white(text)
     left_out = place_labels(
         axes,
         _labels(points, colors),

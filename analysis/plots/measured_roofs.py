@@ -1,5 +1,6 @@
 """Measured roofs as dashed lines, and the sentence that gives their rates."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,6 +13,7 @@ from dsprof.harness.device import DeviceSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 GIGA = 1e9
 POSITIONS = 200  # along a roof
@@ -47,6 +49,30 @@ def draw_measured_roofs(
             np.geomspace(x0, x1, POSITIONS),
             np.geomspace(y0, y1, POSITIONS),
             strict=True,
+        )
+    ]
+
+
+def name_l2_roof(axes: "Axes", ceilings: Sequence[Ceiling]) -> "list[Text]":
+    """Write the measured rate of L2 along its roof, where it was measured."""
+    found = ceiling(ceilings, Pattern.L2_READ)
+    if found is None:
+        return []
+    start = axes.get_xlim()[0] * 1.4
+    slope = found.value / TERA
+    ends = axes.transData.transform([(x, x * slope) for x in (start, 10 * start)])
+    (left, bottom), (right, top) = ends
+    return [
+        axes.annotate(
+            f"L2, measured, {rated(found.value / GIGA)} GB/s",
+            (start, start * slope),
+            xytext=(0, 4),
+            textcoords="offset points",
+            rotation=math.degrees(math.atan2(top - bottom, right - left)),
+            rotation_mode="anchor",
+            va="bottom",
+            fontsize=8,
+            color=ROOF_COLOR,
         )
     ]
 

@@ -92,7 +92,10 @@ def normalized_figure(rows: "pd.DataFrame", *, title: str) -> "Figure":
     found = set(placed["cache"])
     states = [state for state in (Cache.COLD, Cache.WARM, "") if str(state) in found]
     figure = new_figure(7.0 * max(len(states), 1) + (0 if states else 1), 6.9)
-    figure.subplots_adjust(left=0.062, right=0.985, top=0.86, bottom=0.15, wspace=0.04)
+    width = figure.get_figwidth()
+    figure.subplots_adjust(
+        left=0.85 / width, right=1 - 0.2 / width, top=0.86, bottom=0.15, wspace=0.04
+    )
     panels = figure.subplots(1, max(len(states), 1), sharey=True, squeeze=False)[0]
     notes = [_left_out_note(rows, placed)]
     for axes, state in zip(panels, states, strict=False):

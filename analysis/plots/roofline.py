@@ -5,6 +5,10 @@ from typing import TYPE_CHECKING
 
 from dsprof.analysis.numerals import plural
 from dsprof.analysis.plots.labels import PointLabel, place_labels
+from dsprof.analysis.plots.measured_roofs import (
+    draw_measured_roofs,
+    measured_roofs_note,
+)
 from dsprof.analysis.plots.roofs import (
     ROOM_RIGHT_OF_RIDGE,
     TERA,
@@ -15,6 +19,7 @@ from dsprof.analysis.plots.style import (
     PHASE_MARKERS,
     TEXT_COLOR,
     add_note,
+    back_with_white,
     category_colors,
     clean,
     handle,
@@ -24,6 +29,7 @@ from dsprof.analysis.plots.style import (
     plain,
 )
 from dsprof.analysis.roofline import ridge_points
+from dsprof.harness.ceiling import Ceiling
 from dsprof.harness.device import DeviceSpec
 from dsprof.harness.records import Cache, Phase, Status
 
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 MOST_NAMED_KERNELS = 16  # names of more would cross each other's lines
 ROOM_RIGHT_OF_POINTS = 120  # for the names of roofs, where points lie along them
@@ -44,8 +51,11 @@ def roofline_figure(
     *,
     caches: Sequence[Cache] = (Cache.COLD, Cache.WARM),
     phase: Phase | None = None,
+    ceilings: Sequence[Ceiling] = (),
 ) -> "Figure":
     """One panel a cache state; points coloured by category and shaped by phase.
+
+    Rated roofs are solid, measured ones (``ceilings``) dashed.
 
     Up to MOST_NAMED_KERNELS kernels are named beside their points. A kernel without
     FLOP has no place on a log axis: the note under the panels counts and names those.
@@ -62,12 +72,21 @@ def roofline_figure(
     notes = [zero_flop_note(rows)]
     for axes, cache in zip(panels, caches, strict=True):
         _panel(axes, drawn, cache, limits, colors)
-        unnamed = _draw_names(axes, drawn, device, cache, colors if named else None)
+        texts, lines = _draw_roofs(axes, device, ceilings)
+        if not named:
+            continue
+        unnamed = place_labels(
+            axes,
+            _kernel_labels(drawn, cache, colors),
+            keep_clear=[*_point_positions(drawn, cache), *lines],
+            taken=[text.get_window_extent() for text in texts],
+        )
         if unnamed:
             names = ", ".join(label.text for label in unnamed)
             notes.append(f"No room, {cache} L2, to name {names}.")
+    notes.append(measured_roofs_note(device, ceilings))
     panels[0].set_ylabel("Achieved rate (TFLOP/s)", fontsize=10)
-    add_note(figure, " ".join(notes), lines_of_room=2)
+    add_note(figure, " ".join(filter(None, notes)), lines_of_room=2)
     where = "" if phase is None else f", {phase}"
     height = figure.get_figheight()
     figure.suptitle(
@@ -141,26 +160,15 @@ def _panel(
         note_empty(axes, f"No point with FLOP has a {cache} time.")
 
 
-def _draw_names(
-    axes: "Axes",
-    drawn: "pd.DataFrame",
-    device: DeviceSpec,
-    cache: Cache,
-    colors: dict[str, str] | None,
-) -> list[PointLabel]:
-    """Draw the roofs with names, and name kernels if given colours.
-
-    Returns the labels of kernels that had no room.
-    """
+def _draw_roofs(
+    axes: "Axes", device: DeviceSpec, ceilings: Sequence[Ceiling]
+) -> "tuple[list[Text], list[tuple[float, float]]]":
+    """Draw rated roofs with names, measured ones dashed; texts, and where lines are."""
+    dashes = draw_measured_roofs(axes, ceilings)
     texts = draw_roofs(axes, device)
-    if colors is None:
-        return []
-    return place_labels(
-        axes,
-        _kernel_labels(drawn, cache, colors),
-        keep_clear=[*_point_positions(drawn, cache), *roof_positions(axes, device)],
-        taken=[text.get_window_extent() for text in texts],
-    )
+    for text in texts if dashes else ():
+        back_with_white(text)
+    return texts, [*roof_positions(axes, device), *dashes]
 
 
 def _kernel_labels(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from matplotlib.text import Text
     from numpy.typing import NDArray
 
 # Okabe and Ito, "Color Universal Design" (2008), without its yellow, which is too
@@ -65,6 +66,12 @@ def clean(axes: "Axes") -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, colors=TEXT_COLOR, length=3)
+
+
+def back_with_white(text: "Text") -> None:
+    """Give a text a white ground over lines and under points."""
+    text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})
+    text.set_zorder(2.5)  # lines have 1 and 2, points 3
 
 
 def keep_visible_ticks(axes: "Axes") -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dsprof.analysis.classify import BoundClass
 from dsprof.analysis.counter_columns import CLASS_MEANS
 from dsprof.analysis.numerals import MISSING, significant
-from dsprof.analysis.report.markdown import Cell, Code, Table
+from dsprof.analysis.report.markdown import Cell, Code, Table, without_empty_columns
 from dsprof.analysis.shown_rows import (
     cache_states,
     judged_rows,
@@ -77,12 +77,9 @@ def mean_table(frame: "pd.DataFrame", state: str) -> Table:
         ]
         for counter in CLASS_MEANS
     ]
-    body.append(
-        [
-            "Graph time (us)",
-            *(significant(_mean(group["graph_us"])) for group in groups.values()),
-        ]
-    )
+    if rows["graph_us"].notna().any():
+        means = [_mean(group["graph_us"]) for group in groups.values()]
+        body.append(["Graph time (us)", *map(significant, means)])
     body.append(["Rows", *(f"{len(group):,}" for group in groups.values())])
     names = [f">{name.capitalize()}" for name in groups]
     return Table(headings=("Mean of", *names), rows=body)
@@ -119,7 +116,7 @@ def _class_words(row: "pd.Series") -> str:
 def longest_table(frame: "pd.DataFrame") -> Table:
     """The rows with the longest time under ncu, longest first."""
     rows = judged_rows(frame).nlargest(SHOWN_LONGEST, "duration_us")
-    return Table(
+    made = Table(
         headings=(
             *(">Under ncu (us)", ">Graph time (us)", "Class", "Limiter"),
             *("Kernel", "Op", "Size"),
@@ -136,6 +133,7 @@ def longest_table(frame: "pd.DataFrame") -> Table:
             for _, row in rows.iterrows()
         ],
     )
+    return without_empty_columns(made, empty=MISSING)
 
 
 def names(row: "pd.Series") -> tuple[Cell, Cell]:
@@ -160,7 +158,7 @@ def longest_first(rows: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _point_table(rows: "pd.DataFrame") -> Table:
-    return Table(
+    made = Table(
         headings=(
             *("Kernel", "Op", "L2", ">SM (%)", ">Tensor (%)", ">Memory (%)"),
             *(">DRAM (%)", ">AI", ">Ridge", "Class", "Limiter", ">Margin (%)"),
@@ -185,6 +183,7 @@ def _point_table(rows: "pd.DataFrame") -> Table:
             for _, row in rows.iterrows()
         ],
     )
+    return without_empty_columns(made, empty=MISSING)
 
 
 def _intensity(row: "pd.Series") -> float:

@@ -13,7 +13,11 @@ from dsprof.analysis.counter_columns import HISTOGRAMS
 from dsprof.analysis.frames import measurements_frame
 from dsprof.analysis.merged_frame import merged_frame
 from dsprof.analysis.plots.categories import category_figure
-from dsprof.analysis.plots.counter_roofline import hierarchy_figure, overlay_figure
+from dsprof.analysis.plots.counter_roofline import (
+    has_place,
+    hierarchy_figure,
+    overlay_figure,
+)
 from dsprof.analysis.plots.histograms import histogram_figure
 from dsprof.analysis.plots.normalized import counted_rows, normalized_figure
 from dsprof.analysis.plots.roofline import names_kernels, roofline_figure
@@ -114,10 +118,14 @@ def _made(
         drawings += timed
     if profile.counters:
         merged = shown_rows(merged_frame(profile))
+        counted = list(_counter_drawings(profile, merged))
         documents[COUNTERS] = render_counters(
-            profile, merged, rooflines=COUNTER_ROOFLINES, histograms=COUNTED
+            profile,
+            merged,
+            rooflines=[link for link, _ in counted if link in COUNTER_ROOFLINES],
+            histograms=COUNTED,
         )
-        drawings += _counter_drawings(profile, merged)
+        drawings += counted
     documents[CORRECTIONS] = render_corrections(corrections)
     return documents, _pngs(drawings)
 
@@ -208,7 +216,7 @@ def _swap(fresh: Path, target: Path, old: Path) -> None:
 def _timed_drawings(profile: Profile, frame: "pd.DataFrame") -> Iterator[Drawing]:
     """The panels by category are for runs with too many kernels to name in one."""
     device = profile.device
-    yield OVERVIEW, lambda: roofline_figure(frame, device)
+    yield OVERVIEW, lambda: roofline_figure(frame, device, ceilings=profile.ceilings)
     if not names_kernels(frame):
         yield BY_CATEGORY, lambda: category_figure(frame, device)
     yield TIME, lambda: time_figure(frame)
@@ -216,14 +224,12 @@ def _timed_drawings(profile: Profile, frame: "pd.DataFrame") -> Iterator[Drawing
 
 
 def _counter_drawings(profile: Profile, merged: "pd.DataFrame") -> Iterator[Drawing]:
+    """Rooflines where FLOP and bytes were counted, and every histogram."""
     device, ceilings = profile.device, profile.ceilings
-    yield MEASURED, lambda: overlay_figure(merged, device, ceilings)
-    yield HIERARCHY, lambda: hierarchy_figure(merged, device, ceilings)
-    yield (
-        NORMALIZED,
-        lambda: normalized_figure(
-            counted_rows(merged), title=f"{NORMALIZED.title}, {device.name}"
-        ),
-    )
+    if has_place(merged):
+        title = f"{NORMALIZED.title}, {device.name}"
+        yield MEASURED, lambda: overlay_figure(merged, device, ceilings)
+        yield HIERARCHY, lambda: hierarchy_figure(merged, device, ceilings)
+        yield NORMALIZED, lambda: normalized_figure(counted_rows(merged), title=title)
     for group in HISTOGRAMS:
         yield COUNTED[group.name], partial(histogram_figure, merged, group)

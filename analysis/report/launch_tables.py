@@ -14,7 +14,7 @@ from dsprof.analysis.numerals import (
     significant,
 )
 from dsprof.analysis.report.counter_tables import longest_first, names
-from dsprof.analysis.report.markdown import Cell, Code, Table
+from dsprof.analysis.report.markdown import Cell, Code, Table, without_empty_columns
 from dsprof.analysis.roofline import share_of_time_pct
 from dsprof.analysis.shown_rows import judged_rows, size_title
 from dsprof.harness.counters import Counters
@@ -48,7 +48,7 @@ def traffic_table(frame: "pd.DataFrame") -> Table:
                 row["amplification_reason"],
             ]
         )
-    return Table(
+    made = Table(
         headings=(
             *("Kernel", "Op", "Size", ">Compulsory", ">DRAM", ">DRAM / compulsory"),
             *(">Same, warm", ">Reads / compulsory reads", ">Writes not in DRAM"),
@@ -56,6 +56,7 @@ def traffic_table(frame: "pd.DataFrame") -> Table:
         ),
         rows=rows,
     )
+    return without_empty_columns(made, empty=MISSING)
 
 
 def flop_table(frame: "pd.DataFrame") -> Table:
@@ -113,7 +114,7 @@ def launch_table(frame: "pd.DataFrame") -> Table:
             ]
         )
     stall_heading = ("Longest wait (of a warp's time)",) if has_stalls else ()
-    return Table(
+    made = Table(
         headings=(
             *("Kernel", "Op", "Size", ">Launches", ">Registers / thread"),
             *(">Shared memory (kB / block)", ">Waves / SM"),
@@ -122,6 +123,7 @@ def launch_table(frame: "pd.DataFrame") -> Table:
         ),
         rows=rows,
     )
+    return without_empty_columns(made, empty=MISSING)
 
 
 def _by_name(rows: "pd.DataFrame") -> "Mapping[str, pd.Series]":
@@ -168,13 +170,14 @@ def name_table(profile: Profile) -> Table:
                 Code(full_name),
             ]
         )
-    return Table(
+    made = Table(
         headings=(
             *(">Rank", ">Time (%)", "Friendly name", "Library", "What it does"),
             *("Launched by", "Full name"),
         ),
         rows=rows,
     )
+    return without_empty_columns(made, empty=MISSING)
 
 
 def _judged_state(launches: Iterable[Counters]) -> Cache | None:

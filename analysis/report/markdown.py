@@ -27,6 +27,19 @@ class Table:
     rows: Sequence[Sequence[Cell]]
 
 
+def without_empty_columns(data: Table, *, empty: str) -> Table:
+    """The table without columns whose cells all say ``empty`` or nothing."""
+    kept = [
+        column
+        for column in range(len(data.headings))
+        if not data.rows or any(row[column] not in {empty, ""} for row in data.rows)
+    ]
+    return Table(
+        headings=tuple(data.headings[column] for column in kept),
+        rows=[[row[column] for column in kept] for row in data.rows],
+    )
+
+
 def text(value: object) -> str:
     """Escape a string so that Markdown shows it as it is, on one line."""
     line = " ".join(str(value).split())

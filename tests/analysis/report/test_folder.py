@@ -1,13 +1,16 @@
+import gc
 from pathlib import Path
 
 import pytest
 
 from dsprof.analysis.report.folder import create_report, is_report, write_report
+from dsprof.harness.captures import ImportedFile
 from dsprof.harness.errors import UsageError
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Status,
 )
+from tests.analysis.counted import counted_profile, gemm, point_of
 from tests.conftest import Factory
 
 
@@ -45,6 +48,71 @@ def test_a_report_of_many_kernels_also_has_panels_by_category(
     assert "figures/roofline-by-category.png" in files(tmp_path)
     assert "figures/roofline-by-category.png" in (tmp_path / "roofline.md").read_text()
     assert is_report(tmp_path)
+
+
+def test_a_profile_with_counters_has_their_page_and_six_more_figures(
+    make_profile: Factory,
+    make_measurement: Factory,
+    make_counters: Factory,
+    tmp_path: Path,
+) -> None:
+    profile = counted_profile(
+        make_profile,
+        point_of(make_measurement, make_counters),
+        gemm(make_measurement, make_counters),
+    )
+    write_report(profile, tmp_path)
+    counted = {
+        *("counters.md", "figures/roofline-measured.png"),
+        *("figures/roofline-hierarchy.png", "figures/roofline-normalized.png"),
+        *("figures/histograms-throughput.png", "figures/histograms-caches.png"),
+        "figures/histograms-occupancy.png",
+    }
+    assert counted <= files(tmp_path)
+    text = (tmp_path / "counters.md").read_text("utf-8")
+    assert all(f"]({name})" in text for name in counted - {"counters.md"})
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert 'id="kernel-classification"' in page
+    assert page.count('src="data:image/png;base64,') == 9
+    assert is_report(tmp_path)
+
+
+def test_imported_launches_have_no_page_or_figure_of_times(
+    make_profile: Factory, make_counters: Factory, tmp_path: Path
+) -> None:
+    file = ImportedFile(name="a.ncu-rep", sha256="0", format="ncu-rep", launches=1)
+    launches = (make_counters(label="", cache=None, fp32_flops=None),)
+    profile = make_profile(measurements=(), imported=(file,), counters=launches)
+    write_report(profile, tmp_path)
+    assert files(tmp_path) == {
+        *("summary.md", "counters.md", "corrections.md", "report.html"),
+        *(f"figures/histograms-{n}.png" for n in ("throughput", "caches", "occupancy")),
+    }
+    text = (tmp_path / "counters.md").read_text("utf-8")
+    assert "No row has counted FLOP and bytes, so no roofline is drawn." in text
+    summary = (tmp_path / "summary.md").read_text("utf-8")
+    assert summary.startswith("# Imported kernel profile: Toy GPU")
+    assert "`a.ncu-rep` (ncu-rep)" in summary
+    assert "## Findings" not in summary
+    assert is_report(tmp_path)
+
+
+def test_a_report_without_counters_says_in_one_line_how_to_add_them(
+    profile: Profile, tmp_path: Path
+) -> None:
+    write_report(profile, tmp_path)
+    lines = (tmp_path / "summary.md").read_text("utf-8").splitlines()
+    (line,) = [line for line in lines if line.startswith("- **Counters:**")]
+    assert "analytic only: no counters were captured" in line
+    assert "`dsprof ncu --all --cache both -o PROFILE` adds them" in line
+
+
+def test_the_garbage_collector_is_left_as_it_was(
+    profile: Profile, tmp_path: Path
+) -> None:
+    write_report(profile, tmp_path)
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
 
 
 def test_the_page_holds_its_figures_and_loads_nothing(
