@@ -90,7 +90,7 @@ def capture(
     """
     watch = watch or Watch()
     request.folder.mkdir(parents=True, exist_ok=True)
-    result = CaptureResult(command=shlex.join(request.command(1)))
+    result = CaptureResult(command=_portable(request.command(1)))
     batches = deque([tuple(request.points)] if request.points else [])
     attempt = 0
     while batches and result.error is None:
@@ -211,6 +211,13 @@ def _lost(point: Point, process: _Process) -> Gap:
     said = f": {lines[-1]}" if lines else "."
     reason = f"ncu ended with exit status {run.exit_status} and no launch{said}"
     return _gap(point, Status.FAILED, reason)
+
+
+def _portable(command: Sequence[str]) -> str:
+    """The command line as it reads on another machine: programs without folders."""
+    programs = {command[0], sys.executable}
+    words = (Path(word).name if word in programs else word for word in command)
+    return shlex.join(words)
 
 
 def _gap(point: Point, status: Status, reason: str) -> Gap:

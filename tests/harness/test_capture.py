@@ -195,3 +195,12 @@ def test_a_count_that_differs_from_what_ncu_said_is_a_warning(
 ) -> None:
     result = capture(request_of(point("double", 1)), lambda report: read(report)[:1])
     assert "holds 1 launches; ncu says that it profiled 2" in result.warnings[0]
+
+
+def test_the_command_that_is_kept_names_programs_without_their_folders(
+    request_of: RequestOf,
+) -> None:
+    result = capture(request_of(point("double", 1)), read)
+    assert result.command.startswith("ncu --target-processes all")
+    assert f"{Path(sys.executable).name} " in result.command
+    assert sys.executable not in result.command
