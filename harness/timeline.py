@@ -96,7 +96,8 @@ class Timeline:
     mode: str = ""  # "eager", "CUDA graph" or "eager and CUDA graph", where known
     ranges: tuple[RangeTime, ...] = ()
     seen_ranges: tuple[str, ...] = ()  # names that occur, the most frequent first
-    device_names: tuple[str, ...] = ()
+    device_names: tuple[str, ...] = ()  # of the GPUs that worked, each name once
+    compute_capability: tuple[int, int] = (0, 0)  # (0, 0) where unknown or mixed
     notes: tuple[str, ...] = ()  # what the numbers leave out, and why
     kernels: tuple[KernelTime, ...] = ()
 
