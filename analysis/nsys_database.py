@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
-_LOCK_WAIT_S = 2.0
+_LOCK_WAIT_S = 1.0
 _WAL = 2  # the file format version of a write-ahead log
 _LARGEST_PAGE = 65_536  # which the header writes as 1
 _UNFINISHED = {

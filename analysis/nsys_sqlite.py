@@ -85,8 +85,8 @@ def _refuse_without_kernels(database: NsysDatabase) -> None:
         return
     if graphs := database.count(GRAPHS):
         raise ProfileError(
-            f"{database.path}: no kernels were recorded, only {graphs} CUDA graphs as "
-            f"a whole. Record again with {PER_NODE}."
+            f"{database.path}: no kernels were recorded, only whole CUDA graphs "
+            f"({graphs}). Record again with {PER_NODE}."
         )
     complaints = "; ".join(nsys_about.complaints(database))
     said = f" It says: {complaints}." if complaints else ""
@@ -103,8 +103,8 @@ def _work_notes(database: NsysDatabase, recorded: NsysWork) -> list[str]:
         notes.append(f"{left} operations have no times and are left out")
     if graphs := database.count(GRAPHS):
         notes.append(
-            f"{graphs} CUDA graphs were recorded as a whole: their kernels are not in "
-            f"this timeline; record with {PER_NODE}"
+            f"CUDA graphs that were recorded whole: {graphs}; their kernels are not "
+            f"in this timeline. Record with {PER_NODE} for them"
         )
     processes = _processes(recorded)
     if len(processes) > 1:
