@@ -15,7 +15,7 @@ COLOURS = {State.OK: "green", State.WARNING: "yellow", State.MISSING: "red"}
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:  # noqa: FBT001 -- click passes flags so
-    r"""Show what this machine has and lacks for profiling, each with its fix.
+    """Show what this machine has and lacks for profiling, each with its fix.
 
     Exits with 0 if `dsprof time` can run here, with 3 if something it needs is
     missing.
