@@ -18,6 +18,7 @@ COMMANDS = {
     "time": "Time kernels on this GPU and record a profile.",
     "ncu": "Capture hardware counters of kernels and join them to their times.",
     "ceilings": "Measure this GPU's roofs: bandwidth and FLOP/s, burst and sustained.",
+    "model": "Run a whole model with random weights: DeepSeek-V3, DeepSeek-OCR-2.",
     "import": "Make a profile of somebody else's ncu reports or CSV files.",
     "roofline": "Draw and tabulate the roofline of a profile, a CSV file or a GPU.",
     "layer": "Add up a layer and the whole model from a profile.",
