@@ -458,14 +458,15 @@ def _label(
     )
     figure.supylabel("Rate (TFLOP/s)", fontsize=10, x=0.12 / width)
     phases = [Phase(phase) for phase in drawn["phase"].unique() if phase in set(Phase)]
-    handles = [_mark_handle(mark) for mark in marks]
-    if any(not mark.marker for mark in marks):
+    seen = [mark for mark in marks if _has(drawn, mark).any()]
+    handles = [_mark_handle(mark) for mark in seen]
+    if any(not mark.marker for mark in seen):
         handles += [handle(one.value, marker=PHASE_MARKERS[one]) for one in phases]
     figure.legend(
         handles=handles,
         loc="upper center",
         bbox_to_anchor=(0.5, 1 - 0.34 / height),
-        ncols=len(handles),
+        ncols=max(len(handles), 1),
         frameon=False,
         fontsize=9,
     )

@@ -24,6 +24,7 @@ from dsprof.analysis.plots.style import (
     clean,
     handle,
     ink,
+    keep_visible_ticks,
     new_figure,
     note_empty,
     plain,
@@ -141,6 +142,8 @@ def _panel(
     axes.set_yscale("log")
     axes.set_xlim(*limits[:2])
     axes.set_ylim(*limits[2:])
+    axes.minorticks_off()
+    keep_visible_ticks(axes)
     axes.set_title(f"{cache.capitalize()} L2", fontsize=11, color=TEXT_COLOR, y=1.0)
     axes.set_xlabel("Arithmetic intensity (FLOP per byte)", fontsize=10)
     clean(axes)

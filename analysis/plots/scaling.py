@@ -197,7 +197,7 @@ def _draw_legend(figure: "Figure", y: float) -> None:
                 )
                 for cache in Cache
             ),
-            handle("roof time", color=ROOF_COLOR, linestyle="--"),
+            handle("spec roof time", color=ROOF_COLOR, linestyle="--"),
         ],
         loc="upper center",
         bbox_to_anchor=(0.5, y),

@@ -64,9 +64,9 @@ def share_figure(frame: "pd.DataFrame") -> "Figure":
     panels[0].set_ylim(max(len(rows), 1) - 0.4, -0.6)
     add_note(figure, _left_out_note(left_out), lines_of_room=0)
     height = figure.get_figheight()
-    figure.suptitle("Share of the bounding roof", fontsize=13, y=1 - 0.3 / height)
+    figure.suptitle("Share of the bounding spec roof", fontsize=13, y=1 - 0.3 / height)
     figure.supxlabel(
-        "Share of the bounding roof (%), log scale",
+        "Share of the bounding spec roof (%), log scale",
         fontsize=10,
         y=figure.subplotpars.bottom - 0.49 / height,
     )
