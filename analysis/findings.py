@@ -106,7 +106,7 @@ def _above_roof(placed: dict[Cache, list[Placement]]) -> list[Finding]:
                 _finding(
                     f"Above the roof ({position})",
                     f"{plural(len(rows), 'timing')}, up to "
-                    f"{significant(top.share_pct)} % of the roof",
+                    f"{significant(top.share_pct)} % of {_roof_name(top)}",
                     [top.measurement, *(p.measurement for p in rows if p is not top)],
                 )
             )
@@ -132,9 +132,16 @@ def _extreme(title: str, placement: Placement) -> Finding:
     roof_us = placement.measurement.roof_time_us
     detail = (
         f"{significant(placement.share_pct)} % of the {placement.measurement.bound} "
-        f"roof, {significant(placement.time_us)} us against {significant(roof_us)} us"
+        f"roof ({_roof_name(placement)}), {significant(placement.time_us)} us against "
+        f"{significant(roof_us)} us"
     )
     return _finding(title, detail, [placement.measurement])
+
+
+def _roof_name(placement: Placement) -> str:
+    """Which roof the percentage is of, such as ``spec h200-sxm``."""
+    roof = placement.measurement.roof
+    return "" if roof is None else roof.name
 
 
 def _cache_ratio(timed: Sequence[Measurement]) -> list[Finding]:

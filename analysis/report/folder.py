@@ -42,7 +42,7 @@ BY_CATEGORY = FigureLink(
     path="figures/roofline-by-category.png", title="Roofline by category"
 )
 TIME = FigureLink(path="figures/time.png", title="Time against tokens")
-SHARE = FigureLink(path="figures/share.png", title="Share of the bounding roof")
+SHARE = FigureLink(path="figures/share.png", title="Share of the bounding spec roof")
 MEASURED = FigureLink(
     path="figures/roofline-measured.png", title="Analytic and measured roofline"
 )

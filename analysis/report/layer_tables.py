@@ -93,7 +93,7 @@ def headroom_table(ranked: Sequence[Headroom], shown: int) -> Table:
             ">Time (us)",
             ">Roof time (us)",
             ">Share of the layer (%)",
-            ">1 - roof time / time",
+            ">1 - spec roof time / time",
             ">Headroom (% of the layer)",
         ),
         rows=[

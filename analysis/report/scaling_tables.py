@@ -66,7 +66,7 @@ def growth_table(frame: "pd.DataFrame", phase: Phase) -> Table:
             "Range",
             *(f">{cache.capitalize()} (us)" for cache in Cache),
             *(f">Exponent {cache}" for cache in Cache),
-            ">Exponent of the roof time",
+            ">Exponent of the spec roof time",
             ">Tokens/s gained, cold (times)",
         ),
         rows=rows,
@@ -96,7 +96,7 @@ def floor_table(frame: "pd.DataFrame") -> Table:
         )
     ]
     return Table(
-        headings=("Kernel", "Op", *headings, ">Last exponent, roof"), rows=rows
+        headings=("Kernel", "Op", *headings, ">Last exponent, spec roof"), rows=rows
     )
 
 
