@@ -13,11 +13,8 @@ from dsprof.analysis.counter_columns import HISTOGRAMS
 from dsprof.analysis.frames import measurements_frame
 from dsprof.analysis.merged_frame import merged_frame
 from dsprof.analysis.plots.categories import category_figure
-from dsprof.analysis.plots.counter_roofline import (
-    has_place,
-    hierarchy_figure,
-    overlay_figure,
-)
+from dsprof.analysis.plots.counter_marks import has_place
+from dsprof.analysis.plots.counter_roofline import hierarchy_figure, overlay_figure
 from dsprof.analysis.plots.histograms import histogram_figure
 from dsprof.analysis.plots.normalized import counted_rows, normalized_figure
 from dsprof.analysis.plots.roofline import names_kernels, roofline_figure

@@ -11,11 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from dsprof.analysis.merged_frame import merged_frame
-from dsprof.analysis.plots.counter_roofline import (
-    has_place,
-    hierarchy_figure,
-    overlay_figure,
-)
+from dsprof.analysis.plots.counter_marks import has_place
+from dsprof.analysis.plots.counter_roofline import hierarchy_figure, overlay_figure
 from dsprof.analysis.plots.style import to_png
 from dsprof.analysis.shown_rows import shown_rows
 from dsprof.harness.ceiling import Ceiling, Duration, Pattern
