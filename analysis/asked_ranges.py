@@ -1,6 +1,7 @@
 """Ranges that a user named, and the answer where they do not occur."""
 
 import difflib
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,12 @@ def readings(text: str) -> tuple[AskedRange, ...]:
     message, separator, domain = text.rpartition("@")
     plain = AskedRange(text)
     return (plain, AskedRange(message, domain)) if separator else (plain,)
+
+
+def most_frequent(counts: Counter[str]) -> tuple[str, ...]:
+    """The names that a timeline keeps."""
+    ordered = sorted(counts, key=lambda name: (-counts[name], name))
+    return tuple(ordered[:SEEN_NAMES])
 
 
 def choose_reading(

@@ -115,9 +115,10 @@ def whole_recording(work: GpuWork) -> Members:
     )
 
 
-def join_members(range_of: "Integers", parts: list[Members]) -> Members:
-    """Members of the same instances, found in several ways."""
-    return _distinct(range_of, [(part.instance, part.operation) for part in parts])
+def merge_instances(members: Members, owner: "Integers") -> Members:
+    """Members with each instance replaced by its owner, which is of the same range."""
+    pair = (owner[members.instance], members.operation)
+    return _distinct(members.range_of, [pair])
 
 
 def _distinct(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from dsprof.analysis.asked_ranges import (
     ANY_DOMAIN,
     DEFAULT_DOMAIN,
-    SEEN_NAMES,
     choose_reading,
     readings,
     refuse_unseen,
@@ -58,12 +57,6 @@ def count_ranges(database: NsysDatabase) -> Counter[str]:
     )
     rows = database.rows(query)
     return Counter({str(name): int(n) for name, n in rows if name is not None})
-
-
-def most_frequent(counts: Counter[str]) -> tuple[str, ...]:
-    """The names that a timeline keeps."""
-    ordered = sorted(counts, key=lambda name: (-counts[name], name))
-    return tuple(ordered[:SEEN_NAMES])
 
 
 def find_ranges(

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dsprof.analysis import nsys_about
-from dsprof.analysis.asked_ranges import refuse_idle
+from dsprof.analysis.asked_ranges import most_frequent, refuse_idle
 from dsprof.analysis.gpu_work import Kind, Launches, find_members, whole_recording
 from dsprof.analysis.nsys_about import RecordedGpu
 from dsprof.analysis.nsys_database import EXPORT_AGAIN, NsysDatabase, open_nsys
-from dsprof.analysis.nsys_ranges import count_ranges, find_ranges, most_frequent
+from dsprof.analysis.nsys_ranges import count_ranges, find_ranges
 from dsprof.analysis.nsys_work import (
     GRAPHS,
     KERNELS,
@@ -65,7 +65,7 @@ def read_nsys_sqlite(path: Path, *, ranges: Sequence[str] = ()) -> Timeline:
             range=names[0],
             started=nsys_about.started(database),
             wall_s=_wall_s(database, recorded),
-            mode=launch_mode(recorded.in_graph[members.operation]),
+            mode=launch_mode(work, members, recorded.in_graph),
             ranges=times,
             seen_ranges=most_frequent(counts),
             device_names=tuple(dict.fromkeys(gpu.name for gpu in gpus)),

@@ -57,12 +57,13 @@ def kernel_times(
     return (*whole, *_grouped(work, ranges, operations, names, by_configuration=True))
 
 
-def launch_mode(in_graph: "Integers") -> str:
-    """How these operations were launched, 1 standing for a CUDA graph."""
-    graphs = int(in_graph.sum())
+def launch_mode(work: GpuWork, members: Members, in_graph: "Integers") -> str:
+    """How the kernels were launched; ``in_graph`` is 1 where by a CUDA graph."""
+    kernels = members.operation[work.kind[members.operation] != Kind.COPY]
+    graphs = int(in_graph[kernels].sum())
     if graphs == 0:
-        return "eager" if len(in_graph) else ""
-    return "CUDA graph" if graphs == len(in_graph) else "eager and CUDA graph"
+        return "eager" if len(kernels) else ""
+    return "CUDA graph" if graphs == len(kernels) else "eager and CUDA graph"
 
 
 def busy_ns(start_ns: "Integers", end_ns: "Integers") -> int:

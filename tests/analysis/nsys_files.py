@@ -47,7 +47,7 @@ class NsysFile:
     ) -> int:
         """One API call and the kernels it began; the correlation id comes back."""
         self._next += 1
-        number = changes.pop("correlationId", self._next)
+        number: int = changes.pop("correlationId", self._next)
         calls = (*call, thread, number)
         self.add("CUPTI_ACTIVITY_KIND_RUNTIME", **dict(zip(CALL, calls, strict=True)))
         for start, end in runs:
