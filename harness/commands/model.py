@@ -108,7 +108,7 @@ def _default(name: str) -> Any:  # noqa: ANN401 -- a field's default
 def deepseek_v3(**options: Any) -> None:  # noqa: ANN401 -- click's options
     """DeepSeek-V3 with the published sizes and as many layers as fit.
 
-    A layer with experts weighs 22.7 GB in BF16; the default of 4 layers is one dense
+    A layer with experts weighs 23.0 GB in BF16; the default of 4 layers is one dense
     and three with experts.
     """
     _answer(ModelName.DEEPSEEK_V3, options)
@@ -162,7 +162,7 @@ def lines(done: ModelRun) -> list[str]:
     found = [
         f"{done.model}: {done.size}",
         (
-            f"weights      {done.parameters / 1e9:.2f} billion, random BF16, "
+            f"weights      {done.parameters / 1e6:,.0f} million, random BF16, "
             f"{done.weight_bytes / GIB:.1f} GiB"
         ),
         f"input        {done.sequences} x batch {done.batch_size} x {tokens} tokens",

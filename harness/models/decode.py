@@ -141,12 +141,18 @@ def capture_step(sequence: Sequence, pool: Any = None) -> "torch.cuda.CUDAGraph"
             sequence.step()
     except RuntimeError as error:
         transformers = import_transformers()
-        reason = str(error).strip().split("\n")[0]
         raise CaptureError(
             f"transformers {transformers.__version__} takes a decode step that no CUDA "
-            f"graph can hold: {reason}. Take --eager."
+            f"graph can hold: {first_cause(error)}. Take --eager."
         ) from error
     return graph
+
+
+def first_cause(error: BaseException) -> str:
+    """First line of what was raised first: a capture that is broken fails again."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error).strip().split("\n")[0]
 
 
 @contextmanager

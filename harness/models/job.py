@@ -32,8 +32,7 @@ class Experts(StrEnum):
     """transformers' ways of computing the routed experts."""
 
     EAGER = "eager"  # a loop over the experts that were hit
-    GROUPED_MM = "grouped_mm"
-    BATCHED_MM = "batched_mm"
+    GROUPED_MM = "grouped_mm"  # torch's grouped matrix product
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from dsprof.harness.errors import DsprofError, UsageError
+from dsprof.harness.errors import DsprofError, EnvironmentLacksError, UsageError
 from dsprof.harness.models import deepseek_ocr2, deepseek_v3
 from dsprof.harness.models.decode import (
     CACHES,
@@ -31,8 +31,11 @@ from dsprof.harness.models.job import (
 )
 from dsprof.harness.models.weights import (
     ATTENTION,
+    Weights,
     build,
+    device_name,
     free_memory_bytes,
+    peak_memory_bytes,
     require_device,
     require_memory,
     weigh,
@@ -93,16 +96,26 @@ def run(job: ModelJob) -> ModelRun:
     require_device(job.device)
     weights = weigh(whole, job.experts_used)
     require_memory(job, whole, weights, free_memory_bytes(job.device))
-    with torch.inference_mode():
-        model = build(whole, job)
-        sequences = _sequences(whole, model, job)
-        warm = [warm_up(sequence) for sequence in sequences]
-        steps = _steps(sequences, job)
-        prefill_s = _timed(PREFILL, job.device, [each.prefill for each in sequences])
-        calls = [step for step in steps for _ in range(job.decode_steps)]
-        decode_s = _timed(DECODE, job.device, calls)
+    try:
+        with torch.inference_mode():
+            return _run(job, whole, weights)
+    except torch.OutOfMemoryError as error:
+        reason = str(error).split(". ")[0]
+        raise EnvironmentLacksError(
+            f"{job.model} ({whole.size}) filled the memory of {job.device}: {reason}. "
+            "Take fewer layers, rows of the batch or tokens."
+        ) from error
+
+
+def _run(job: ModelJob, whole: WholeModel, weights: Weights) -> ModelRun:
+    sequences = _sequences(whole, build(whole, job), job)
+    warm = [row for sequence in sequences for row in warm_up(sequence)]
+    steps = _steps(sequences, job)
+    prefill_s = _timed(PREFILL, job.device, [each.prefill for each in sequences])
+    calls = [step for step in steps for _ in range(job.decode_steps)]
+    decode_s = _timed(DECODE, job.device, calls)
     _require_all_tokens(sequences, job.decode_tokens)
-    on_gpu = job.device != "cpu"
+    tokens = [row for sequence in sequences for row in sequence.new_tokens()]
     return ModelRun(
         model=job.model,
         architecture=whole.architecture,
@@ -120,11 +133,11 @@ def run(job: ModelJob) -> ModelRun:
         decode_steps=job.decode_steps,
         prefill_s=prefill_s,
         decode_s=decode_s,
-        peak_memory_bytes=torch.cuda.max_memory_allocated() if on_gpu else None,
-        device=torch.cuda.get_device_name(job.device) if on_gpu else platform.machine(),
+        peak_memory_bytes=peak_memory_bytes(job.device),
+        device=device_name(job.device),
         versions=_versions(),
         profiler=attached_profiler(os.environ),
-        notes=whole.notes + _unlike_warm_up(sequences, warm),
+        notes=whole.notes + unlike_warm_up(tokens, warm),
     )
 
 
@@ -181,20 +194,16 @@ def _require_all_tokens(sequences: list[Sequence], expected: int) -> None:
             )
 
 
-def _unlike_warm_up(
-    sequences: list[Sequence], warm: list[list[list[int]]]
-) -> tuple[str, ...]:
-    """Say how many sequences came out otherwise than in the warm-up, if any."""
-    unlike = 0
-    for sequence, tokens in zip(sequences, warm, strict=True):
-        again = [row[: len(tokens[0])] for row in sequence.new_tokens()]
-        unlike += again != tokens
+def unlike_warm_up(tokens: list[list[int]], warm: list[list[int]]) -> tuple[str, ...]:
+    """Say how many rows began otherwise than in the warm-up, if any."""
+    pairs = list(zip(tokens, warm, strict=True))
+    unlike = sum(row[: len(first)] != first for row, first in pairs)
     if not unlike:
         return ()
     return (
         (
-            f"{unlike} of {len(sequences)} sequences began with other tokens than in "
-            "the warm-up: their largest logits are nearly equal."
+            f"{unlike} of {len(pairs)} rows began with other tokens than in the warm-up: "
+            "some kernel does not repeat its results bit by bit."
         ),
     )
 

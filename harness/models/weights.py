@@ -1,6 +1,7 @@
 """Builds a model with random weights where it will run, if they fit there."""
 
 import os
+import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,22 @@ def free_memory_bytes(device: str) -> int:
     if device == "cpu":
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return int(torch.cuda.mem_get_info(device)[0])
+
+
+def peak_memory_bytes(device: str) -> int | None:
+    """Most bytes that torch's tensors have held on a GPU; None on a CPU."""
+    import torch
+
+    return None if device == "cpu" else int(torch.cuda.max_memory_allocated(device))
+
+
+def device_name(device: str) -> str:
+    """The GPU's name, or the kind of processor."""
+    import torch
+
+    if device == "cpu":
+        return platform.machine()
+    return str(torch.cuda.get_device_name(device))
 
 
 def build(whole: WholeModel, job: ModelJob) -> "torch.nn.Module":

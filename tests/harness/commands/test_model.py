@@ -31,7 +31,7 @@ def test_the_command_that_is_printed_runs_the_same_job() -> None:
 def test_a_run_is_told_in_a_few_lines() -> None:
     assert lines(make_run(notes=("Token ids are made up.",))) == [
         "deepseek-ocr2: toy",
-        "weights      1.50 billion, random BF16, 3.0 GiB",
+        "weights      1,500 million, random BF16, 3.0 GiB",
         "input        2 x batch 1 x 557 to 1,133 tokens",
         "mode         eager; experts eager, attention sdpa, DynamicCache",
         "prefill      500.0 ms, 3,380 tokens/s",

@@ -8,7 +8,7 @@ import torch
 
 from dsprof.harness.errors import DsprofError
 from dsprof.harness.models import deepseek_ocr2, deepseek_v3
-from dsprof.harness.models.decode import Sequence, marked, warm_up
+from dsprof.harness.models.decode import Sequence, first_cause, marked, warm_up
 from dsprof.harness.models.job import DecodeMode, Experts, ModelJob, ModelName
 from dsprof.harness.models.weights import build
 from dsprof.harness.models.whole_model import Prompt, WholeModel
@@ -138,6 +138,13 @@ def test_pages_are_read_and_no_n_tokens_repeat() -> None:
     new = range(len(tokens) - 30, len(tokens) - 19)
     windows = [tuple(tokens[start : start + 20]) for start in new]
     assert len(set(windows)) == len(windows)
+
+
+def test_a_failed_capture_names_what_failed_first() -> None:
+    first = RuntimeError("operation not permitted\nSearch for it.")
+    last = RuntimeError("a previous error during capture")
+    last.__context__ = first
+    assert first_cause(last) == "operation not permitted"
 
 
 def test_work_is_annotated_for_the_torch_profiler() -> None:

@@ -24,7 +24,7 @@ V3, OCR2 = ModelName.DEEPSEEK_V3, ModelName.DEEPSEEK_OCR2
         ModelJob,
         model=st.just(V3),
         mode=st.sampled_from(DecodeMode),
-        experts=st.sampled_from([None, Experts.GROUPED_MM, Experts.BATCHED_MM]),
+        experts=st.sampled_from([None, Experts.GROUPED_MM]),
         layers=st.integers(1, 61),
         batch_size=st.integers(1, 10**6),
         prompt_tokens=st.integers(1, 10**6),
@@ -48,8 +48,8 @@ def test_experts_follow_the_mode_unless_they_are_asked_for() -> None:
     assert ModelJob(model=V3).experts_used is Experts.EAGER
     graphed = ModelJob(model=V3, mode=DecodeMode.GRAPH)
     assert graphed.experts_used is Experts.GROUPED_MM
-    asked = ModelJob(model=V3, experts=Experts.BATCHED_MM)
-    assert asked.experts_used is Experts.BATCHED_MM
+    asked = ModelJob(model=V3, experts=Experts.GROUPED_MM)
+    assert asked.experts_used is Experts.GROUPED_MM
 
 
 def test_eager_experts_cannot_be_captured_and_the_message_says_why() -> None:

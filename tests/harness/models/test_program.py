@@ -7,7 +7,13 @@ import pytest
 pytest.importorskip("transformers")
 
 from dsprof.harness.models.job import ModelJob, ModelName
-from dsprof.harness.models.program import attached_profiler, command_line, run, summary
+from dsprof.harness.models.program import (
+    attached_profiler,
+    command_line,
+    run,
+    summary,
+    unlike_warm_up,
+)
 
 
 @pytest.mark.slow  # imports torch and transformers once more
@@ -62,3 +68,10 @@ def test_a_profiler_is_known_by_its_variables() -> None:
     assert attached_profiler({}) == ""
     assert attached_profiler({"NSYS_PROFILING_SESSION_ID": "1"}) == "nsys"
     assert attached_profiler({"NV_COMPUTE_PROFILER_PERFWORKS_DIR": "/x"}) == "ncu"
+
+
+def test_rows_that_did_not_repeat_are_counted() -> None:
+    warm = [[1, 2], [3, 4], [5, 6]]
+    assert unlike_warm_up([[1, 2, 7], [3, 4, 8], [5, 6, 9]], warm) == ()
+    (note,) = unlike_warm_up([[1, 2, 7], [3, 5, 8], [5, 6, 9]], warm)
+    assert note.startswith("1 of 3 rows began with other tokens")
