@@ -11,7 +11,7 @@ from dsprof.analysis.inflation import CLOSE, NOT_EXPLAINED
 from dsprof.analysis.numerals import plural, scaled_bytes, significant
 from dsprof.analysis.roofline import share_of_time_pct
 from dsprof.analysis.shown_rows import cache_states, judged_rows, state_words
-from dsprof.harness.device import DeviceSpec
+from dsprof.harness.device import Datapath, DeviceSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -220,27 +220,42 @@ def _is_explained(reason: str) -> bool:
 
 
 def _streaming(frame: "pd.DataFrame", device: DeviceSpec) -> list[Finding]:
-    """Reads and writes of points far larger than L2, which HBM must serve."""
+    """Reads and writes of points far larger than L2, which HBM must serve.
+
+    Kernels off the tensor cores stream: they need each byte once. A GEMM may read its
+    operands again, once a tile.
+    """
     large = STREAMED_L2_SIZES * device.l2_bytes
     rows = frame[(frame["cache"] == "cold") & (frame["bytes"] >= large)]
     rows = rows.dropna(subset=["read_amplification"])
-    if not len(rows) or not large:
-        return []
+    streams = rows["datapath"] == Datapath.FP32.value
+    title = f"cold, at least {STREAMED_L2_SIZES} times L2 of compulsory traffic"
+    return [
+        _finding(f"{kind}, {title}", _far_beyond_l2(part, device), _outside(part))
+        for kind, part in (
+            ("Kernels off the tensor cores", rows[streams]),
+            ("Kernels on the tensor cores", rows[~streams]),
+        )
+        if len(part)
+    ]
+
+
+def _far_beyond_l2(rows: "pd.DataFrame", device: DeviceSpec) -> str:
     low, high = READ_LIMITS
     reads = rows["read_amplification"]
-    outside = rows[(reads < low) | (reads > high)]
     shortfall = rows["write_shortfall_bytes"].max()
-    return [
-        _finding(
-            f"Cold, with at least {STREAMED_L2_SIZES} times L2 of compulsory traffic",
-            f"DRAM reads over compulsory reads from {significant(reads.min())} to "
-            f"{significant(reads.max())} at {plural(len(rows), 'point')}, "
-            f"{len(outside)} of them outside {low:g} to {high:.2f}; at most "
-            f"{scaled_bytes(shortfall)} of writes not seen by DRAM, where L2 holds "
-            f"{scaled_bytes(device.l2_bytes)}",
-            outside,
-        )
-    ]
+    return (
+        f"DRAM reads over compulsory reads {significant(reads.min())} to "
+        f"{significant(reads.max())}, median {significant(reads.median())}, at "
+        f"{plural(len(rows), 'point')}, {len(_outside(rows))} of them outside {low:g} "
+        f"to {high:.2f}; at most {scaled_bytes(shortfall)} of writes not seen by DRAM, "
+        f"where L2 holds {scaled_bytes(device.l2_bytes)}"
+    )
+
+
+def _outside(rows: "pd.DataFrame") -> "pd.DataFrame":
+    low, high = READ_LIMITS
+    return rows[~rows["read_amplification"].between(low, high)]
 
 
 def _amplified(frame: "pd.DataFrame") -> list[Finding]:
@@ -283,7 +298,8 @@ def _occupancy(rows: "pd.DataFrame") -> list[Finding]:
     known = rows[rows["occupancy_limiter"] != ""]
     if not len(known):
         return []
-    counts = _words(known["occupancy_limiter"])
+    # What ties is one answer.
+    counts = _words(known["occupancy_limiter"].str.replace(", ", " and "))
     return [_finding("Occupancy limited by", f"{counts}, of {len(known)}")]
 
 
