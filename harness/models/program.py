@@ -202,8 +202,8 @@ def unlike_warm_up(tokens: list[list[int]], warm: list[list[int]]) -> tuple[str,
         return ()
     return (
         (
-            f"{unlike} of {len(pairs)} rows began with other tokens than in the warm-up: "
-            "some kernel does not repeat its results bit by bit."
+            f"{unlike} of {len(pairs)} rows began with other tokens than in the "
+            "warm-up: some kernel does not repeat its results bit by bit."
         ),
     )
 
