@@ -17,6 +17,7 @@ COMMANDS = {
     "new": "Write a kernel file and its test, to be filled in.",
     "time": "Time kernels on this GPU and record a profile.",
     "ncu": "Capture hardware counters of kernels and join them to their times.",
+    "nsys": "Record a whole program: which kernels take its time, and their counters.",
     "ceilings": "Measure this GPU's roofs: bandwidth and FLOP/s, burst and sustained.",
     "model": "Run a whole model with random weights: DeepSeek-V3, DeepSeek-OCR-2.",
     "import": "Make a profile of somebody else's ncu reports or CSV files.",
