@@ -17,7 +17,10 @@ def explain(make_counters: Factory, make_measurement: Factory) -> Factory:
 
     def make(**changes: Any) -> str:  # noqa: ANN401
         read, written = changes.pop("read"), changes.pop("written")
-        launches = changes.pop("launches", 1)
+        launches, first_read = (
+            changes.pop("launches", 1),
+            changes.pop("first_read", None),
+        )
         sizes = {"bytes_read": 100 * MB, "bytes_written": 40 * MB}
         sizes |= {name: changes.pop(name) for name in sizes if name in changes}
         part = {
@@ -25,7 +28,11 @@ def explain(make_counters: Factory, make_measurement: Factory) -> Factory:
             "dram_read_bytes": read / launches,
             "dram_write_bytes": written / launches,
         }
-        rows = tuple(make_counters(launch=i, **part | changes) for i in range(launches))
+        parts = [part | changes for _ in range(launches)]
+        if first_read is not None:
+            parts[0] = parts[0] | {"dram_read_bytes": float(first_read)}
+            parts[1] = parts[1] | {"dram_read_bytes": float(read - first_read)}
+        rows = tuple(make_counters(launch=i, **of) for i, of in enumerate(parts))
         return explain_amplification(
             merge_point(rows, make_measurement(**sizes)), L2_BYTES
         )
@@ -70,12 +77,66 @@ def test_more_reads_than_fit_l2_are_re_reads(explain: Factory) -> None:
     assert fits.startswith("not explained: DRAM read 30 MB, 20 MB more")
 
 
-def test_several_launches_pass_results_through_memory(explain: Factory) -> None:
-    assert explain(read=150 * MB, written=90 * MB, launches=2) == (
-        "workspace traffic: DRAM read 150 MB, 50 MB more than compulsory, in 2 "
-        "launches; workspace traffic: DRAM took 90 MB, 50 MB more than the outputs "
+def test_what_several_launches_read_may_be_what_they_passed_on(
+    explain: Factory,
+) -> None:
+    # The second launch reads 75 MB; the first may have written 60 of its 100 MB.
+    said = explain(read=150 * MB, written=90 * MB, launches=2, l2_bytes=60.0 * MB)
+    assert said == (
+        "workspace or repeated reads: DRAM read 150 MB, 50 MB more than compulsory, in "
+        "2 launches; workspace traffic: DRAM took 90 MB, 50 MB more than the outputs "
         "have, in 2 launches"
     )
+    small = {"bytes_read": 10_000, "bytes_written": 0}
+    assert explain(read=130_000, written=0, launches=2, **small) == (
+        "fixed or repeated reads of 2 launches: DRAM read 130 KB, 120 KB more than "
+        "compulsory"
+    )
+
+
+def test_what_no_launch_before_can_have_written_was_read_twice(
+    explain: Factory,
+) -> None:
+    # Each of the two reads 300 MB, and 1 MB is all that the first moved in L2.
+    said = explain(read=600 * MB, written=40 * MB, launches=2, l2_bytes=1.0 * MB)
+    assert said.startswith("workspace or repeated reads")  # 200 of 500 MB are sure
+    said = explain(
+        read=600 * MB, written=40 * MB, launches=2, l2_bytes=1.0 * MB, first_read=0
+    )
+    assert said == (
+        "re-reads: DRAM read 600 MB, 500 MB more than compulsory, L2 did not keep all "
+        "of 140 MB"
+    )
+
+
+def test_half_of_an_l2_of_two_partitions_is_all_that_surely_fits(
+    explain: Factory,
+) -> None:
+    sizes = {"bytes_read": 30 * MB, "bytes_written": 10 * MB}
+    assert explain(read=40 * MB, written=10 * MB, **sizes) == (
+        "re-reads: DRAM read 40 MB, 10 MB more than compulsory, although all 40 MB fit "
+        "L2, likely as its two partitions of 25 MB keep a copy each"
+    )
+    one = explain(read=40 * MB, written=10 * MB, compute_capability=(12, 0), **sizes)
+    assert one.startswith("not explained: DRAM read 40 MB")
+
+
+def test_a_warm_capture_whose_l2_was_cold_says_so(explain: Factory) -> None:
+    small = {"bytes_read": 16 * MB, "bytes_written": MB, "cache": Cache.WARM}
+    # 16 us under ncu, 10 us in graph replays.
+    slow = explain(read=16 * MB, written=MB, duration_ns=16_000.0, **small)
+    assert slow == (
+        "L2 colder than in graph replays (DRAM read 1 of compulsory, 1.6 times their "
+        "time), likely by ncu's saves and restores of memory between passes"
+    )
+    assert explain(read=16 * MB, written=MB, duration_ns=11_000.0, **small) == ""
+    hits = explain(read=8 * MB, written=MB, duration_ns=16_000.0, **small)
+    assert hits.startswith("L2 hits: ")
+    cold = small | {"cache": Cache.COLD}
+    assert explain(read=16 * MB, written=MB, duration_ns=16_000.0, **cold) == ""
+    # What L2 cannot hold is read from DRAM in graph replays as well.
+    large = {"cache": Cache.WARM, "duration_ns": 16_000.0}
+    assert explain(read=100 * MB, written=40 * MB, **large) == ""
 
 
 def test_a_small_kernel_also_reads_its_own_code(explain: Factory) -> None:
