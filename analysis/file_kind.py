@@ -5,17 +5,19 @@ import zlib
 from enum import StrEnum
 from pathlib import Path
 
+from dsprof.analysis.kineto_file import GZIP
+from dsprof.analysis.nsys_database import MAGIC, refuse_unexported
 from dsprof.harness.errors import ProfileError
 
 READ_KINDS = (
-    "dsprof import reads Nsight Compute reports (.ncu-rep) and ncu's CSV output."
+    "dsprof import reads Nsight Compute reports (.ncu-rep), ncu's CSV output, SQLite "
+    "files that nsys exported, and traces of torch.profiler (.json, .json.gz)."
 )
 MAKE_CSV = "ncu --import REPORT.ncu-rep --csv --page raw --print-units base > FILE.csv"
 _HEAD_BYTES = 4096
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _MAGIC = {
-    b"SQLite format 3\0": "an SQLite database, such as nsys exports",
     b"\x89PNG": "a PNG picture",
     b"\xff\xd8\xff": "a JPEG picture",
     b"%PDF": "a PDF document",
@@ -23,13 +25,15 @@ _MAGIC = {
     b"PAR1": "a Parquet file",
     b"\x7fELF": "a program",
 }
-_NSYS_SUFFIXES = (".nsys-rep", ".qdrep", ".qdstrm")
+_TRACE_SUFFIXES = (".json", ".json.gz")
 
 
 class FileKind(StrEnum):
     """The kinds that are read."""
 
     NCU_REPORT = "an Nsight Compute report"
+    NSYS_SQLITE = "an SQLite database, such as nsys exports"
+    KINETO = "a JSON file, such as a trace of torch.profiler"
     TEXT = "text"
 
 
@@ -40,7 +44,12 @@ def file_kind(path: Path) -> FileKind:
         return FileKind.NCU_REPORT
     if head.startswith(_ZSTD) and path.suffix == ".ncu-repz":
         return FileKind.NCU_REPORT
-    other = _other(path, head)
+    if head.startswith(MAGIC):
+        return FileKind.NSYS_SQLITE
+    if _is_trace(path, head):
+        return FileKind.KINETO
+    refuse_unexported(path)
+    other = _other(head)
     if other is not None:
         raise ProfileError(f"{path} is {other}. {READ_KINDS}")
     return FileKind.TEXT
@@ -66,18 +75,22 @@ def _read_head(path: Path) -> bytes:
     return head
 
 
-def _other(path: Path, head: bytes) -> str | None:
+def _is_trace(path: Path, head: bytes) -> bool:
+    """Whether a file is JSON by its first bytes, and a trace by them or by its name."""
+    text = _gunzipped(head) if head.startswith(GZIP) else head
+    named = path.name.endswith(_TRACE_SUFFIXES)
+    return json_kind(text) is not None and (named or b'"traceEvents"' in text)
+
+
+def _other(head: bytes) -> str | None:
     """What a file is that is neither a report nor text; None if it may be text."""
     for magic, words in _MAGIC.items():
         if head.startswith(magic):
-            return f"{words}; timelines are not read yet" if "nsys" in words else words
-    if path.suffix in _NSYS_SUFFIXES:
-        return "an Nsight Systems report; timelines are not read yet"
+            return words
     if head.startswith(_ZSTD):
         return "compressed with zstd; name it .ncu-repz if it is an ncu report"
-    if head.startswith(b"\x1f\x8b"):
-        inner = _gunzipped(head)
-        return json_kind(inner) or "compressed with gzip; unpack it"
+    if head.startswith(GZIP):
+        return "compressed with gzip; unpack it, or name a trace .json.gz"
     if b"\0" in head and not head.startswith(_UTF16):
         return "a binary file of no kind that dsprof knows"
     return None
@@ -91,7 +104,7 @@ def json_kind(head: bytes) -> str | None:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if not re.match(rb"\{|\[\s*[\[{\"]", text):
         return None
-    return "a JSON file, such as a Kineto trace; timelines are not read yet"
+    return "a JSON file; a trace of torch.profiler is read where it is named .json"
 
 
 def _gunzipped(head: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""A profile made of other people's ncu files instead of a run."""
+"""A profile made of other people's files instead of a run."""
 
 import hashlib
 from collections import Counter
@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsprof.analysis.file_kind import FileKind, file_kind
+from dsprof.analysis.kineto import read_kineto
 from dsprof.analysis.launches import Launch, ReadResult, dsprof_label, to_counters
 from dsprof.analysis.ncu_csv import read_ncu_csv
 from dsprof.analysis.ncu_report import read_ncu_report
+from dsprof.analysis.nsys_sqlite import read_nsys_sqlite
 from dsprof.analysis.report_device import device_from_launches
 from dsprof.harness.captures import ImportedFile
 from dsprof.harness.counters import Counters
-from dsprof.harness.device import DeviceSpec
+from dsprof.harness.device import DeviceSpec, match_device
 from dsprof.harness.errors import ProfileError, UsageError
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import Cache, Sweep
+from dsprof.harness.timeline import Timeline
 
 NO_SWEEP = Sweep(
     kernels=(),
@@ -45,18 +48,47 @@ class ReadFile:
 
     @property
     def devices(self) -> set[tuple[str, tuple[int, int]]]:
-        """The GPUs that its launches name; the name is empty where none is."""
+        """The GPUs that it names; the name is empty where a launch names none."""
+        timeline = self.result.timeline
+        if timeline is not None:
+            names = timeline.device_names
+            return {(name, timeline.compute_capability) for name in names}
         return {
             (launch.device_name, launch.compute_capability)
             for launch in self.result.launches
         }
 
+    @property
+    def kernels(self) -> tuple[int, int]:
+        """How many launches it has, and of how many kernels."""
+        timeline = self.result.timeline
+        if timeline is None:
+            launches = self.result.launches
+            return len(launches), len({launch.kernel_name for launch in launches})
+        names = {row.kernel_name for row in timeline.kernels}
+        return timeline.ranges[0].kernels, len(names)
 
-def read_file(path: Path) -> ReadResult:
-    """Read an ncu report or CSV file, told apart by what is in it."""
-    if file_kind(path) is FileKind.NCU_REPORT:
-        return read_ncu_report(path)
-    return read_ncu_csv(path)
+
+def read_file(path: Path, *, ranges: Sequence[str] = ()) -> ReadResult:
+    """Read a file of any kind, told apart by what is in it.
+
+    ``ranges`` are those of timelines; other files have none to choose from.
+    """
+    match file_kind(path):
+        case FileKind.NCU_REPORT:
+            return read_ncu_report(path)
+        case FileKind.TEXT:
+            return read_ncu_csv(path)
+        case FileKind.NSYS_SQLITE:
+            return _timeline(read_nsys_sqlite(path, ranges=ranges), "nsys SQLite")
+        case FileKind.KINETO:
+            return _timeline(read_kineto(path, ranges=ranges), "torch.profiler trace")
+
+
+def _timeline(timeline: Timeline, format_: str) -> ReadResult:
+    return ReadResult(
+        launches=(), format=format_, notes=timeline.notes, timeline=timeline
+    )
 
 
 def read_files(
@@ -98,9 +130,10 @@ def find_device(files: Sequence[ReadFile], wanted: DeviceSpec | None) -> DeviceS
             )
         return wanted
     launches = [launch for file in files for launch in file.result.launches]
-    device = device_from_launches(launches)
+    names = {name for file in files for name, _ in file.devices if name}
+    known = (match_device(name, capability) for name in sorted(names))
+    device = device_from_launches(launches) or next(known, None)
     if device is None:
-        names = {launch.device_name for launch in launches} - {""}
         version = "unknown" if capability == UNKNOWN else _dotted(capability)
         found = (
             f"The files do not hold the peaks of {', '.join(sorted(names))}"
@@ -122,7 +155,7 @@ def imported_profile(
     command: str,
     dsprof_version: str | None = None,
 ) -> Profile:
-    """A profile with one row a launch and no measurements."""
+    """A profile with one row a launch, its timelines, and no measurements."""
     names = {name for file in files for name, _ in file.devices if name}
     return Profile(
         device=device,
@@ -140,13 +173,16 @@ def imported_profile(
                 name=file.path.name,
                 sha256=file.sha256,
                 format=file.result.format,
-                launches=len(file.result.launches),
+                launches=file.kernels[0],
                 notes=file.result.notes,
             )
             for file in files
         ),
         counters=all_counters(
             (launch for file in files for launch in file.result.launches), cache
+        ),
+        timelines=tuple(
+            file.result.timeline for file in files if file.result.timeline is not None
         ),
     )
 

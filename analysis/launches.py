@@ -14,6 +14,7 @@ from dsprof.harness.counters import (
 )
 from dsprof.harness.counters_csv import SEPARATOR
 from dsprof.harness.records import Cache
+from dsprof.harness.timeline import Timeline
 
 DSPROF_DOMAIN = "dsprof"  # NVTX domain of dsprof's own ranges
 NO_DATA = "no data"  # ncu knows the metric and has no value of it
@@ -61,6 +62,7 @@ class ReadResult:
     launches: tuple[Launch, ...]
     format: str  # e.g. "ncu-rep", "ncu CSV, raw page"
     notes: tuple[str, ...] = ()
+    timeline: Timeline | None = None  # of a whole program; such a file has no launches
 
 
 def dsprof_label(launch: Launch) -> str:

@@ -39,8 +39,9 @@ def read_ncu_csv(path: Path, *, all_metrics: bool = False) -> ReadResult:
     ``all_metrics`` keeps what dsprof makes nothing of, too. A file without a table
     is a ProfileError that says what the file is and how to make one.
     """
-    if file_kind(path) is not FileKind.TEXT:
-        raise ProfileError(f"{path} is an Nsight Compute report, not a CSV file.")
+    kind = file_kind(path)
+    if kind is not FileKind.TEXT:
+        raise ProfileError(f"{path} is {kind}, not a CSV file.")
     text, notes = decode(path.read_bytes())
     found = find_tables(text)
     if not found.tables:

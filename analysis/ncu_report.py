@@ -38,9 +38,10 @@ def read_ncu_report(path: Path, *, all_metrics: bool = False) -> ReadResult:
     a broken file: what is missing shows up as no ranges, no launches or no metrics,
     and ends as a ProfileError or, where other launches are whole, as a note.
     """
-    if file_kind(path) is not FileKind.NCU_REPORT:
+    kind = file_kind(path)
+    if kind is not FileKind.NCU_REPORT:
         raise ProfileError(
-            f"{path} is text, not an Nsight Compute report. Name a .ncu-rep file."
+            f"{path} is {kind}, not an Nsight Compute report. Name a .ncu-rep file."
         )
     launches: list[Launch] = []
     damaged: list[int] = []

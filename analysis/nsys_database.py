@@ -21,17 +21,17 @@ _HEADER_BYTES = 100
 _LOCK_WAIT_S = 1.0
 _WAL = 2  # the file format version of a write-ahead log
 _LARGEST_PAGE = 65_536  # which the header writes as 1
-_UNFINISHED = {
+_UNEXPORTED = {
     ".qdstrm": (
-        "what nsys leaves when it was stopped before it wrote its report",
+        "what Nsight Systems leaves when it is stopped before its report is written",
         "QdstrmImporter of the same nsys makes a .nsys-rep of it; then: nsys export",
     ),
     ".nsys-rep": (
-        "a report of nsys itself",
+        "an Nsight Systems report",
         "Export it: nsys export --type sqlite FILE.nsys-rep",
     ),
     ".qdrep": (
-        "a report of an older nsys",
+        "a report of an older Nsight Systems",
         "Export it: nsys export --type sqlite FILE.qdrep",
     ),
 }
@@ -132,11 +132,16 @@ def open_nsys(path: Path) -> Iterator[NsysDatabase]:
         raise _problem(path, error) from error
 
 
+def refuse_unexported(path: Path) -> None:
+    """Raise a ProfileError for a report that nsys has to export first."""
+    if path.suffix in _UNEXPORTED:
+        what, remedy = _UNEXPORTED[path.suffix]
+        raise ProfileError(f"{path} is {what}, which dsprof does not read. {remedy}.")
+
+
 def _check(path: Path) -> str:
     """Refuse what is no whole SQLite file; return how to open it."""
-    if path.suffix in _UNFINISHED:
-        what, remedy = _UNFINISHED[path.suffix]
-        raise ProfileError(f"{path} is {what}, which dsprof does not read. {remedy}.")
+    refuse_unexported(path)
     try:
         with path.open("rb") as file:
             head = file.read(_HEADER_BYTES)

@@ -1,4 +1,4 @@
-"""dsprof import: make a profile of other people's ncu files."""
+"""dsprof import: make a profile of other people's files."""
 
 import shlex
 from dataclasses import replace
@@ -14,8 +14,10 @@ from dsprof.harness.records import Cache
 if TYPE_CHECKING:
     from dsprof.analysis.imported import ReadFile
     from dsprof.harness.device import DeviceSpec
+    from dsprof.harness.timeline import Timeline
 
 PIPE_WIDTH = 180
+TOP = 20
 
 
 @click.command(name="import")
@@ -41,19 +43,33 @@ PIPE_WIDTH = 180
     help="What ncu did to the L2 before a launch: cold for its default, "
     "--cache-control all; warm for none.  [default: unknown]",
 )
+@click.option(
+    "--range",
+    "ranges",
+    multiple=True,
+    metavar="NAME",
+    help="NVTX or record_function range of a timeline, as NAME or NAME@DOMAIN; may be "
+    "given again.  [default: the whole recording]",
+)
 def command(
-    files: tuple[Path, ...], output: Path, device: str | None, cache: str | None
+    files: tuple[Path, ...],
+    output: Path,
+    device: str | None,
+    cache: str | None,
+    ranges: tuple[str, ...],
 ) -> None:
-    """Make a profile of Nsight Compute reports and of ncu's CSV output.
+    """Make a profile of other people's recordings.
 
-    What a FILE is shows in its content: a .ncu-rep, or text with a table that ncu
-    printed with --csv, of its raw or its details page, in any locale and unit. All
-    files are of one GPU model. If any file cannot be read, nothing is written.
+    What a FILE is shows in its content: a .ncu-rep; text with a table that ncu
+    printed with --csv, of its raw or its details page, in any locale and unit; an
+    SQLite file that nsys exported; or a trace of torch.profiler. All files are of one
+    GPU model. If any file cannot be read, nothing is written.
 
     \b
     dsprof import theirs.ncu-rep -o runs/theirs
     dsprof import a.csv b.ncu-rep -o runs/theirs --cache cold
     dsprof import details.csv -o runs/theirs --device a100-sxm
+    dsprof import theirs.sqlite -o runs/theirs --range prefill --range decode
     """
     from dsprof.analysis.imported import (
         find_device,
@@ -68,17 +84,22 @@ def command(
 
     _check_output(output)
     wanted = None if device is None else device_spec(device)
-    read = read_files(files, partial(read_apart, read_file))
+    read_one = partial(read_apart, partial(read_file, ranges=ranges))
+    read = read_files(files, read_one)
+    _check_ranges(read, ranges)
     found = find_device(read, wanted)
     profile = imported_profile(
         read,
         found,
         cache=None if cache is None else Cache(cache),
-        command=_command_line(files, output, device, cache),
+        command=_command_line(files, output, device, cache, ranges),
         dsprof_version=source_version(),
     )
-    writer = ProfileWriter.create(output, replace(profile, counters=()))
-    writer.add_counters(profile.counters)
+    writer = ProfileWriter.create(output, replace(profile, counters=(), timelines=()))
+    if profile.counters:
+        writer.add_counters(profile.counters)
+    for timeline in profile.timelines:
+        writer.add_timeline(timeline)
     _print(read, found, output)
 
 
@@ -94,13 +115,26 @@ def _check_output(path: Path) -> None:
         ) from None
 
 
+def _check_ranges(read: "tuple[ReadFile, ...]", ranges: tuple[str, ...]) -> None:
+    if ranges and not any(file.result.timeline for file in read):
+        raise UsageError(
+            "--range is for timelines, and none of the files is one. Leave it out."
+        )
+
+
 def _command_line(
-    files: tuple[Path, ...], output: Path, device: str | None, cache: str | None
+    files: tuple[Path, ...],
+    output: Path,
+    device: str | None,
+    cache: str | None,
+    ranges: tuple[str, ...],
 ) -> str:
     """The command, without the folders that the files lay in."""
     words = ["dsprof", "import", *(path.name for path in files), "-o", output.name]
     words += ["--device", device] if device else []
     words += ["--cache", cache] if cache else []
+    for name in ranges:
+        words += ["--range", name]
     return shlex.join(words)
 
 
@@ -114,17 +148,20 @@ def _print(files: "tuple[ReadFile, ...]", device: "DeviceSpec", output: Path) ->
     table.add_column("Kernels", justify="right")
     table.add_column("Notes", overflow="fold")
     for file in files:
-        kernels = {launch.kernel_name for launch in file.result.launches}
+        launches, kernels = file.kernels
         table.add_row(
             escape(file.path.name),
             file.result.format,
-            str(len(file.result.launches)),
-            str(len(kernels)),
+            str(launches),
+            str(kernels),
             escape("; ".join(file.result.notes)),
         )
     console = Console()
     # A pipe has no width; rich would take 80 columns and fold every name.
     Console(width=console.width if console.is_terminal else PIPE_WIDTH).print(table)
+    for file in files:
+        if file.result.timeline is not None:
+            _print_times(file.path.name, file.result.timeline)
     peaks = next(iter(device.sources.values()), "")
     if peaks.startswith("imported report"):
         click.echo(
@@ -133,3 +170,16 @@ def _print(files: "tuple[ReadFile, ...]", device: "DeviceSpec", output: Path) ->
         )
     click.echo(f"Wrote {output}, of {device.name}.")
     click.echo(f"Its report: {shlex.join(['dsprof', 'report', str(output)])}")
+
+
+def _print_times(name: str, timeline: "Timeline") -> None:
+    """A line a range that was asked for, or one for the whole recording."""
+    from dsprof.analysis.timeline_frame import coverage_pct, kernels_frame, reconcile
+
+    for time in timeline.ranges[1:] or timeline.ranges:
+        covered = coverage_pct(kernels_frame(timeline, time.name), TOP)
+        click.echo(
+            f"{name}, {time.name or 'whole recording'}: "
+            f"{reconcile(timeline, time.name)}; top {TOP} kernels: {covered:.1f} % of "
+            "kernel time."
+        )

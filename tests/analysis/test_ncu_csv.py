@@ -316,7 +316,7 @@ SUMMARY = (
         ("", "empty"),
         ("x\0y", "binary"),
         ("\x89PNG\r\n", "PNG"),
-        ("SQLite format 3\0", "timelines are not read yet"),
+        ("SQLite format 3\0", "an SQLite database"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_the_way_out(
@@ -336,7 +336,7 @@ def test_folders_missing_files_and_archives_are_named(tmp_path: Path) -> None:
         read_ncu_csv(tmp_path / "absent.csv")
     trace = tmp_path / "trace.json.gz"
     trace.write_bytes(gzip.compress(b'{"traceEvents": []}'))
-    with pytest.raises(ProfileError, match="Kineto trace"):
+    with pytest.raises(ProfileError, match=r"torch\.profiler, not a CSV"):
         read_ncu_csv(trace)
 
 

@@ -114,7 +114,7 @@ def test_a_damaged_launch_between_good_ones_is_named(tmp_path: Path) -> None:
         (b"NVR\0" + b"\xa5" * 5000, "no launch"),
         (bytes(range(1, 256)) * 4 + b"\0", "binary"),
         (b"\x89PNG\r\n\x1a\n", "PNG"),
-        (b"SQLite format 3\0", "timelines are not read yet"),
+        (b"SQLite format 3\0", "an SQLite database"),
         (b'"ID","Kernel Name"\n', "text"),
         (b"{}", "text"),
         (b"\x28\xb5\x2f\xfd1234", "ncu-repz"),

@@ -1,13 +1,17 @@
+import gzip
+import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from dsprof.analysis.nsys_sqlite import read_nsys_sqlite
 from dsprof.harness.cli import cli
 from dsprof.harness.device import device_spec
 from dsprof.harness.errors import DsprofError, ExitCode
 from dsprof.harness.records import Cache
 from dsprof.harness.store import load_profile
+from tests.analysis.nsys_files import NsysFile
 
 DATA = Path(__file__).parents[2] / "data"
 REPORT = DATA / "h200-three-kernels.ncu-rep"
@@ -126,9 +130,13 @@ def test_what_is_recorded_stays_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("x.sqlite", b"SQLite format 3\0", "timelines are not read yet"),
-        ("x.nsys-rep", b"\0\1\2\3", "timelines are not read yet"),
-        ("trace.json", b'{"traceEvents": []}', "timelines are not read yet"),
+        ("x.sqlite", b"SQLite format 3\0", "cut off"),
+        ("x.nsys-rep", b"\0\1\2\3", "nsys export --type sqlite"),
+        ("x.qdstrm", b"\0\1\2\3", "QdstrmImporter"),
+        ("trace.json", b'{"traceEvents": []}', "no kernels were recorded"),
+        ("trace.json", b"{}", "no trace of torch.profiler"),
+        ("trace.csv", b'{"traceEvents": [', "was cut off"),
+        ("x.gz", gzip.compress(b"a,b"), "unpack it"),
         ("x.txt", b"==PROF== Connected to process 1\n", "ncu --import"),
     ],
 )
@@ -138,6 +146,67 @@ def test_other_kinds_are_recognised_and_refused(
     path = tmp_path / name
     path.write_bytes(content)
     assert words in fails(run(path, "-o", tmp_path / "out"))
+
+
+def decode_file(path: Path) -> Path:
+    """Two kernels in range ``decode`` and one outside, on an H200, in nsys' form."""
+    file = NsysFile()
+    file.range("decode", 0, 100)
+    file.launch((10, 20), (30, 50))
+    file.launch((30, 40), (60, 70), name="norm()")
+    file.launch((110, 120), (130, 140))
+    gpu = {"id": 0, "name": "NVIDIA H200", "computeMajor": 9, "computeMinor": 0}
+    file.add("TARGET_INFO_GPU", **gpu)
+    return file.write(path)
+
+
+def test_an_nsys_file_becomes_a_profile_with_its_timeline(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    path = decode_file(tmp_path / "theirs.sqlite")
+    result = run(path, "-o", output, "--range", "decode")
+    assert result.exit_code == 0
+    profile = load_profile(output)
+    assert profile.device == device_spec("h200-sxm")
+    (timeline,) = profile.timelines
+    assert timeline == read_nsys_sqlite(path, ranges=["decode"])
+    [file] = profile.imported
+    assert (file.name, file.format, file.launches) == (path.name, "nsys SQLite", 3)
+    assert profile.commands == ("dsprof import theirs.sqlite -o out --range decode",)
+    assert (
+        "theirs.sqlite, decode: kernels 30 ns + copies 0 ns; busy (union) 30 ns; "
+        "gaps 10 ns; wall 40 ns; top 20 kernels: 100.0 % of kernel time."
+    ) in result.output
+
+
+def test_a_trace_without_its_gpu_needs_device(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.json.gz"
+    kernel = {"ph": "X", "cat": "kernel", "name": "k(int)", "ts": 1.5, "dur": 2}
+    trace.write_bytes(gzip.compress(json.dumps({"traceEvents": [kernel]}).encode()))
+    assert "--device" in fails(run(trace, "-o", tmp_path / "out"))
+    result = run(trace, "-o", tmp_path / "out", "--device", "h200-sxm")
+    assert result.exit_code == 0
+    (timeline,) = load_profile(tmp_path / "out").timelines
+    assert timeline.kernel_rows("")[0].total_ns == 2000
+    assert "whole recording: kernels 2.000 us" in result.output
+
+
+def test_a_report_and_a_timeline_make_one_profile(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    path = decode_file(tmp_path / "theirs.sqlite")
+    assert run(REPORT, path, "-o", output).exit_code == 0
+    profile = load_profile(output)
+    assert (len(profile.counters), len(profile.timelines)) == (3, 1)
+
+
+def test_a_range_that_no_timeline_has_is_answered_and_nothing_is_written(
+    tmp_path: Path,
+) -> None:
+    path = decode_file(tmp_path / "theirs.sqlite")
+    message = fails(run(path, "-o", tmp_path / "out", "--range", "prefill"))
+    assert "'decode' (1)" in message
+    message = fails(run(CSV, "-o", tmp_path / "out", "--range", "decode"))
+    assert "none of the files is one" in message
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="no sample files here")
