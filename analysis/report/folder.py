@@ -3,7 +3,6 @@
 import gc
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,12 +14,12 @@ from dsprof.analysis.merged_frame import merged_frame
 from dsprof.analysis.plots.categories import category_figure
 from dsprof.analysis.plots.counter_marks import has_place
 from dsprof.analysis.plots.counter_roofline import hierarchy_figure, overlay_figure
+from dsprof.analysis.plots.drawing import drawing
 from dsprof.analysis.plots.histograms import histogram_figure
 from dsprof.analysis.plots.normalized import counted_rows, normalized_figure
 from dsprof.analysis.plots.roofline import names_kernels, roofline_figure
 from dsprof.analysis.plots.scaling import time_figure
 from dsprof.analysis.plots.share import share_figure
-from dsprof.analysis.plots.style import encode, pixels
 from dsprof.analysis.report.corrections import Correction, render_corrections
 from dsprof.analysis.report.counters import render_counters
 from dsprof.analysis.report.page import GENERATOR, render_page
@@ -64,15 +63,20 @@ Drawing = tuple[FigureLink, Callable[[], "Figure"]]
 
 
 def write_report(
-    profile: Profile, output: Path, corrections: Sequence[Correction] = ()
+    profile: Profile,
+    output: Path,
+    corrections: Sequence[Correction] = (),
+    *,
+    apart: bool = False,
 ) -> list[Path]:
     """Write all files of a report into an existing folder; return their paths.
 
     A profile without counters has no page of them, and one that was made of other
-    people's reports, without a time, no roofline.md.
+    people's reports, without a time, no roofline.md. ``apart`` lets a second process
+    draw (see ``drawing``).
     """
     with _collector_paused():
-        documents, pngs = _made(profile, corrections)
+        documents, pngs = _made(profile, corrections, apart=apart)
         title = f"dsprof report: {profile.device.name}"
         documents[PAGE] = render_page(title, list(documents.values()), pngs)
     for name, text in documents.items():
@@ -101,42 +105,32 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _made(
-    profile: Profile, corrections: Sequence[Correction]
+    profile: Profile, corrections: Sequence[Correction], *, apart: bool
 ) -> tuple[dict[str, str], dict[str, bytes]]:
     """Every document in order, and every figure by its path."""
     frame = measurements_frame(profile)
-    documents = {SUMMARY: render_summary(profile, frame)}
-    drawings: list[Drawing] = []
-    if profile.measurements or not profile.counters:
+    timed: list[Drawing] = []
+    counted: list[Drawing] = []
+    merged = shown_rows(merged_frame(profile)) if profile.counters else None
+    if profile.measurements or merged is None:
         timed = list(_timed_drawings(profile, frame))
-        documents[ROOFLINE] = render_roofline(
-            profile, [link for link, _ in timed], frame
-        )
-        drawings += timed
-    if profile.counters:
-        merged = shown_rows(merged_frame(profile))
+    if merged is not None:
         counted = list(_counter_drawings(profile, merged))
-        documents[COUNTERS] = render_counters(
-            profile,
-            merged,
-            rooflines=[link for link, _ in counted if link in COUNTER_ROOFLINES],
-            histograms=COUNTED,
-        )
-        drawings += counted
-    documents[CORRECTIONS] = render_corrections(corrections)
-    return documents, _pngs(drawings)
-
-
-def _pngs(drawings: Sequence[Drawing]) -> dict[str, bytes]:
-    """Figures by path; one is encoded while the next is drawn."""
-    with ThreadPoolExecutor(max_workers=1) as encoder:
-        encoded = {}
-        for link, draw in drawings:
-            encoded[link.path] = encoder.submit(encode, pixels(draw()))
-            # A figure's parts refer to each other, and together all of them would
-            # need several hundred megabytes.
-            gc.collect()
-        return {path: png.result() for path, png in encoded.items()}
+    draws = {link.path: draw for link, draw in (*timed, *counted)}
+    with drawing(draws, apart=apart) as finish:
+        documents = {SUMMARY: render_summary(profile, frame)}
+        if timed:
+            links = [link for link, _ in timed]
+            documents[ROOFLINE] = render_roofline(profile, links, frame)
+        if merged is not None:
+            documents[COUNTERS] = render_counters(
+                profile,
+                merged,
+                rooflines=[link for link, _ in counted if link in COUNTER_ROOFLINES],
+                histograms=COUNTED,
+            )
+        documents[CORRECTIONS] = render_corrections(corrections)
+        return documents, finish()
 
 
 def create_report(
@@ -145,6 +139,7 @@ def create_report(
     *,
     replace: bool,
     corrections: Sequence[Correction] = (),
+    apart: bool = False,
 ) -> list[Path]:
     """Write a report to a folder that appears whole, or leave everything as it was.
 
@@ -161,7 +156,7 @@ def create_report(
         ) as scratch:
             fresh = Path(scratch) / "new"
             fresh.mkdir()
-            made = write_report(profile, fresh, corrections)
+            made = write_report(profile, fresh, corrections, apart=apart)
             written = [path.relative_to(fresh) for path in made]
             _swap(fresh, target, Path(scratch) / "old")
     except OSError as error:
@@ -213,11 +208,11 @@ def _swap(fresh: Path, target: Path, old: Path) -> None:
 def _timed_drawings(profile: Profile, frame: "pd.DataFrame") -> Iterator[Drawing]:
     """The panels by category are for runs with too many kernels to name in one."""
     device = profile.device
-    yield OVERVIEW, lambda: roofline_figure(frame, device, ceilings=profile.ceilings)
+    yield OVERVIEW, partial(roofline_figure, frame, device, ceilings=profile.ceilings)
     if not names_kernels(frame):
-        yield BY_CATEGORY, lambda: category_figure(frame, device)
-    yield TIME, lambda: time_figure(frame)
-    yield SHARE, lambda: share_figure(frame)
+        yield BY_CATEGORY, partial(category_figure, frame, device)
+    yield TIME, partial(time_figure, frame)
+    yield SHARE, partial(share_figure, frame)
 
 
 def _counter_drawings(profile: Profile, merged: "pd.DataFrame") -> Iterator[Drawing]:
@@ -225,8 +220,8 @@ def _counter_drawings(profile: Profile, merged: "pd.DataFrame") -> Iterator[Draw
     device, ceilings = profile.device, profile.ceilings
     if has_place(merged):
         title = f"{NORMALIZED.title}, {device.name}"
-        yield MEASURED, lambda: overlay_figure(merged, device, ceilings)
-        yield HIERARCHY, lambda: hierarchy_figure(merged, device, ceilings)
-        yield NORMALIZED, lambda: normalized_figure(counted_rows(merged), title=title)
+        yield MEASURED, partial(overlay_figure, merged, device, ceilings)
+        yield HIERARCHY, partial(hierarchy_figure, merged, device, ceilings)
+        yield NORMALIZED, partial(normalized_figure, counted_rows(merged), title=title)
     for group in HISTOGRAMS:
         yield COUNTED[group.name], partial(histogram_figure, merged, group)

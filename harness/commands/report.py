@@ -4,6 +4,9 @@ from pathlib import Path
 
 import click
 
+# A second process takes a second to start; the figures of fewer points take no more.
+POINTS_WORTH_A_PROCESS = 500
+
 
 @click.command(name="report")
 @click.argument("profile", type=click.Path(path_type=Path), required=False)
@@ -32,8 +35,13 @@ def command(profile: Path | None, output: Path, force: bool) -> None:  # noqa: F
     from dsprof.harness.store import find_bundled_profile, load_profile
 
     path = find_bundled_profile() if profile is None else profile
+    loaded = load_profile(path)
     written = create_report(
-        load_profile(path), output, replace=force, corrections=corrections()
+        loaded,
+        output,
+        replace=force,
+        corrections=corrections(),
+        apart=len(loaded.measurements) >= POINTS_WORTH_A_PROCESS,
     )
     click.echo(f"Report of {path}:")
     for file in written:
