@@ -20,7 +20,7 @@ COMMANDS = {
     "nsys": "Record a whole program: which kernels take its time, and their counters.",
     "ceilings": "Measure this GPU's roofs: bandwidth and FLOP/s, burst and sustained.",
     "model": "Run a whole model with random weights: DeepSeek-V3, DeepSeek-OCR-2.",
-    "import": "Make a profile of somebody else's ncu reports or CSV files.",
+    "import": "Make a profile of other people's ncu, nsys or torch.profiler files.",
     "roofline": "Draw and tabulate the roofline of a profile, a CSV file or a GPU.",
     "layer": "Add up a layer and the whole model from a profile.",
     "report": "Write the whole report of a profile.",

@@ -376,8 +376,12 @@ def test_the_sample_long_form_is_read() -> None:
     assert len(result.launches) == 9
     first = result.launches[0]
     assert first.kernel_name.startswith("basic(int, int, int, const float *")
-    assert first.values == {"dram__bytes.sum": 32746880, DURATION: 10776576}
+    assert first.values["dram__bytes.sum"] == 32746880
+    assert first.values[DURATION] == 10776576
     assert first.compute_capability == (8, 6)
+    # 1024^3 FFMA of 2 FLOP, and an FMUL for each of the 1024^2 results
+    counters = to_counters(first, cache=None, index=0)
+    assert counters.fp32_flops == 2 * 1024**3 + 1024**2
 
 
 @needs_samples
