@@ -19,7 +19,7 @@ from dsprof.analysis.launches import (
     split_values,
 )
 from dsprof.analysis.ncu_slim import UnexpectedLayoutError, write_slim
-from dsprof.harness.errors import ProfileError
+from dsprof.harness.errors import EnvironmentLacksError, ProfileError
 
 # The number behind the file's magic. Nsight Compute 2022.4 to 2025.3 write 7, and
 # NVIDIA's module reads a higher one as if it were 7, without a word.
@@ -63,7 +63,14 @@ def read_ncu_report(path: Path, *, all_metrics: bool = False) -> ReadResult:
 @contextmanager
 def _loaded(path: Path, *, whole: bool) -> Iterator[Any]:
     """The report's IContext; its actions are valid only while it is open."""
-    import ncu_report
+    try:
+        import ncu_report
+    except ImportError as error:
+        raise EnvironmentLacksError(
+            f"{path} needs NVIDIA's ncu_report, which cannot be imported ({error}). "
+            "Install it with: pip install ncu-report. Where there is no build of it, "
+            "import a CSV of the report's raw page instead."
+        ) from error
 
     with TemporaryDirectory(prefix="dsprof-") as folder:
         source = path
