@@ -350,7 +350,8 @@ def _print_result(
     console = Console()
     if not console.is_terminal:
         console = Console(width=PIPED_WIDTH)
-    console.print(capture_table(profile, labels, console.width))
+    if any(record.points for record in captures):
+        console.print(capture_table(profile, labels, console.width))
     for record in captures:
         for gap in record.gaps:
             click.echo(f"{gap.label}: {gap.status}: {gap.reason}")
