@@ -22,6 +22,7 @@ from dsprof.analysis.plots.scaling import time_figure
 from dsprof.analysis.plots.share import share_figure
 from dsprof.analysis.report.corrections import Correction, render_corrections
 from dsprof.analysis.report.counters import render_counters
+from dsprof.analysis.report.model import ModelPage, is_model_file, model_pages
 from dsprof.analysis.report.page import GENERATOR, render_page
 from dsprof.analysis.report.roofline import FigureLink, render_roofline
 from dsprof.analysis.report.summary import render_summary
@@ -68,21 +69,24 @@ def write_report(
     corrections: Sequence[Correction] = (),
     *,
     apart: bool = False,
+    each_kernel: bool = False,
 ) -> list[Path]:
     """Write all files of a report into an existing folder; return their paths.
 
     A profile without counters has no page of them, and one that was made of other
-    people's reports, without a time, no roofline.md. ``apart`` lets a second process
-    draw (see ``drawing``).
+    people's reports, without a time, no roofline.md. Each range of a recorded program
+    has a page model.md; ``each_kernel`` adds a figure for each of its kernels alone.
+    ``apart`` lets a second process draw (see ``drawing``).
     """
     with _collector_paused():
-        documents, pngs = _made(profile, corrections, apart=apart)
+        pages = model_pages(profile, each_kernel=each_kernel)
+        documents, pngs = _made(profile, corrections, pages, apart=apart)
         title = f"dsprof report: {profile.device.name}"
         documents[PAGE] = render_page(title, list(documents.values()), pngs)
     for name, text in documents.items():
         (output / name).write_text(text, encoding="utf-8", newline="\n")
     for path, png in pngs.items():
-        (output / path).parent.mkdir(exist_ok=True)
+        (output / path).parent.mkdir(parents=True, exist_ok=True)
         (output / path).write_bytes(png)
     return [output / name for name in (*documents, *pngs)]
 
@@ -105,20 +109,27 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _made(
-    profile: Profile, corrections: Sequence[Correction], *, apart: bool
+    profile: Profile,
+    corrections: Sequence[Correction],
+    pages: Sequence[ModelPage],
+    *,
+    apart: bool,
 ) -> tuple[dict[str, str], dict[str, bytes]]:
     """Every document in order, and every figure by its path."""
     frame = measurements_frame(profile)
     timed: list[Drawing] = []
     counted: list[Drawing] = []
     merged = shown_rows(merged_frame(profile)) if profile.counters else None
-    if profile.measurements or merged is None:
+    if profile.measurements or (merged is None and not pages):
         timed = list(_timed_drawings(profile, frame))
     if merged is not None:
         counted = list(_counter_drawings(profile, merged))
     draws = {link.path: draw for link, draw in (*timed, *counted)}
+    for page in pages:
+        draws |= page.draws
     with drawing(draws, apart=apart) as finish:
         documents = {SUMMARY: render_summary(profile, frame)}
+        documents |= {page.name: page.text for page in pages}
         if timed:
             links = [link for link, _ in timed]
             documents[ROOFLINE] = render_roofline(profile, links, frame)
@@ -133,13 +144,14 @@ def _made(
         return documents, finish()
 
 
-def create_report(
+def create_report(  # noqa: PLR0913 -- as write_report
     profile: Profile,
     output: Path,
     *,
     replace: bool,
     corrections: Sequence[Correction] = (),
     apart: bool = False,
+    each_kernel: bool = False,
 ) -> list[Path]:
     """Write a report to a folder that appears whole, or leave everything as it was.
 
@@ -156,7 +168,9 @@ def create_report(
         ) as scratch:
             fresh = Path(scratch) / "new"
             fresh.mkdir()
-            made = write_report(profile, fresh, corrections, apart=apart)
+            made = write_report(
+                profile, fresh, corrections, apart=apart, each_kernel=each_kernel
+            )
             written = [path.relative_to(fresh) for path in made]
             _swap(fresh, target, Path(scratch) / "old")
     except OSError as error:
@@ -172,7 +186,8 @@ def is_report(folder: Path) -> bool:
     made = documents | {link.path for link in FIGURES}
     folders = {"figures"}
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
-    if PAGE not in found or not found <= made | folders:
+    others = {name for name in found - made - folders if not is_model_file(name)}
+    if PAGE not in found or others:
         return False
     with (folder / PAGE).open(encoding="utf-8", errors="replace") as page:
         return f'content="{GENERATOR}"' in page.read(HEAD_CHARACTERS)
