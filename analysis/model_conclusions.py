@@ -28,6 +28,7 @@ from dsprof.analysis.model_kernels import ModelKernels
 from dsprof.analysis.names import Family
 from dsprof.analysis.numerals import scaled_bytes, significant
 from dsprof.analysis.timeline_frame import family_shares
+from dsprof.harness.records import Cache
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,8 +118,18 @@ def _hierarchy(rows: "pd.DataFrame") -> Iterator[Finding]:
             f"L1 hits {percent(time_weighted(known, L1_HIT.column))} and L2 "
             f"{percent(time_weighted(known, L2_HIT.column))} of what is asked of them, "
             f"weighted by time; of {scaled_bytes(l2)} through L2, DRAM moved "
-            f"{scaled_bytes(dram)}, with caches cold at each launch",
+            f"{scaled_bytes(dram)}{_cache_words(known)}",
         )
+
+
+def _cache_words(rows: "pd.DataFrame") -> str:
+    """With which L2 the launches of these rows began, where all are alike."""
+    states = set(rows["cache"])
+    if states == {Cache.COLD.value}:
+        return ", each launch with a cold L2"
+    if states == {Cache.WARM.value}:
+        return ", each launch with the L2 as the replay before left it"
+    return ""
 
 
 def moved_bytes(rows: "pd.DataFrame", column: str) -> float:

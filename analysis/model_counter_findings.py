@@ -20,6 +20,7 @@ from dsprof.analysis.findings import Finding
 from dsprof.analysis.model_findings import finding, percent, share, time_weighted
 from dsprof.analysis.model_kernels import ModelKernels
 from dsprof.analysis.numerals import plural, significant
+from dsprof.harness.records import Cache
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -203,11 +204,13 @@ def roof_findings(model: ModelKernels) -> list[Finding]:
     ]
     above = rows[rows["spec_roof_pct"] > 100]  # noqa: PLR2004 -- percent
     if len(above):
+        cold = (above["cache"] == Cache.COLD.value).all()
+        why = ": ncu began with a cold L2, the program with data in it" if cold else ""
         found.append(
             finding(
                 "Above the rated roof",
-                f"{plural(len(above), 'kernel')}: ncu began with cold caches, the "
-                "program with data in L2",
+                f"{plural(len(above), 'kernel')}, {percent(share(above))} of the "
+                f"kernel time{why}",
                 above,
             )
         )

@@ -127,7 +127,11 @@ def _joined(
             typical.values(), counted["kernel_us"], strict=True
         )
     ]
-    counted = counted.join(pd.DataFrame(roofs, columns=list(ROOF_COLUMNS)))
+    counted = counted.join(
+        pd.DataFrame(roofs, columns=list(ROOF_COLUMNS)).astype(
+            dict.fromkeys(ROOF_TEXTS, "str") | dict.fromkeys(ROOF_NUMBERS, "float64")
+        )
+    )
     top = times.merge(
         counted, left_on="kernel_name", right_on="kernel_names", how="left"
     )
@@ -189,10 +193,12 @@ def _over_program_time(
     }
 
 
-ROOF_COLUMNS = (
-    *("spec_roof_us", "spec_roof_by", "burst_roof_us", "burst_roof_by"),
-    *("spec_roof_pct", "burst_roof_pct", "roof_note"),
+ROOF_TEXTS = ("spec_roof_by", "burst_roof_by", "roof_note")
+ROOF_NUMBERS = (
+    *("spec_roof_us", "burst_roof_us"),
+    *("spec_roof_pct", "burst_roof_pct"),
 )
+ROOF_COLUMNS = (*ROOF_TEXTS, *ROOF_NUMBERS)
 
 
 def _roof_columns(

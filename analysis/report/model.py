@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 FIGURES = "figures"
 KERNEL_FIGURES = "figures/kernels"
+SUMMED_UP = 3  # conclusions that open the page
 _STEM = r"model(-\d+)?"
 _FILE = re.compile(
     rf"{_STEM}\.md|{FIGURES}/{_STEM}-[a-z]+\.png"
@@ -72,6 +73,7 @@ class ModelView:
     thresholds: Thresholds
     coverage: str
     reconciliation: str
+    highlights: list[Finding]
     time_findings: list[Finding]
     hardware: Table
     environment: Table
@@ -195,6 +197,8 @@ def render_model(
     counted kernels' own figures, in their order.
     """
     profile, counted = model.profile, model.counted
+    summed_up, causes = conclusions(model), bottlenecks(model)
+    roofs = roof_findings(model)
     view = ModelView(
         model=model,
         title=_title(model),
@@ -203,6 +207,7 @@ def render_model(
         thresholds=DEFAULT_THRESHOLDS,
         coverage=coverage_line(model),
         reconciliation=reconcile(model.timeline, model.range),
+        highlights=[*summed_up[:SUMMED_UP], *causes[:1], *roofs[:1]],
         time_findings=time_findings(model),
         hardware=hardware_table(profile.device),
         environment=model_tables.environment_table(model),
@@ -232,9 +237,9 @@ def render_model(
             for group in HISTOGRAMS
         ],
         headroom=model_tables.headroom_table(model),
-        roof_findings=roof_findings(model),
-        conclusions=conclusions(model),
-        bottlenecks=bottlenecks(model),
+        roof_findings=roofs,
+        conclusions=summed_up,
+        bottlenecks=causes,
         recommendations=recommendations(model),
         commands=[
             *profile.commands,

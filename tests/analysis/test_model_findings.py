@@ -18,6 +18,7 @@ from dsprof.analysis.model_counter_findings import (
 from dsprof.analysis.model_findings import coverage_line, time_findings
 from dsprof.analysis.model_kernels import ModelKernels, model_kernels
 from dsprof.harness.profile import Profile
+from dsprof.harness.records import Cache
 from tests.analysis.planted import (
     CAST,
     COMPUTES,
@@ -296,3 +297,14 @@ def test_no_sentence_of_the_planted_decode_lacks_a_number(profile: Profile) -> N
     assert not [text for text in found.values() if " - " in text or "nan" in text]
     assert all(any(sign.isdigit() for sign in text) for text in found.values())
     assert {CAST, OWN} <= set(read(profile).top["kernel_name"])
+
+
+def test_a_roof_that_is_passed_is_explained_by_the_cold_l2_alone(
+    profile: Profile,
+) -> None:
+    above = scaled(profile, dram_bytes=2.0)
+    title = "roof_findings: Above the rated roof"
+    assert title not in said(profile)
+    assert "ncu began with a cold L2" in said(above)[title]
+    warm = tuple(replace(row, cache=Cache.WARM) for row in above.counters)
+    assert "cold" not in said(replace(above, counters=warm))[title]

@@ -64,6 +64,7 @@ def test_a_kernel_without_counters_says_why(
     top = model_kernels(bare, bare.timelines[0]).top
     assert set(top["why_missing"]) == {NO_COUNTERS}
     assert top["covered_pct"].tolist() == [0, 0, 0, 0]
+    assert top[["sm_pct", "spec_roof_pct", "headroom_pct"]].isna().all(axis=None)
 
 
 def test_launches_of_another_range_or_of_a_point_are_not_joined(
