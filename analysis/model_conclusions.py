@@ -17,7 +17,9 @@ from dsprof.analysis.model_findings import (
     FUSABLE,
     GAP_PCT,
     NOTABLE_PCT,
+    copies_pct,
     counted_share,
+    family_title,
     finding,
     idle_pct,
     percent,
@@ -69,9 +71,9 @@ def _coverage(model: ModelKernels) -> Finding:
 
 def _dominant_families(model: ModelKernels) -> Iterator[Finding]:
     for _, row in family_shares(model.kernels).iterrows():
-        if row["share_pct"] >= DOMINANT_PCT:
+        if row["share_pct"] >= DOMINANT_PCT and row["family"] != Family.OTHER:
             yield finding(
-                f"{row['family']} decides the time",
+                f"{family_title(row['family'])} decides the time",
                 f"{percent(row['share_pct'])} of the kernel time",
                 model.top[model.top["family"] == row["family"]],
             )
@@ -189,6 +191,14 @@ def bottlenecks(model: ModelKernels) -> list[Finding]:
     if share(small) >= GAP_PCT:
         detail = f"grids of less than one wave, {percent(share(small))} of the time"
         found.append((share(small), finding("Too little parallel work", detail, small)))
+    peers = shares(model).get(Family.COMMUNICATION, 0.0)
+    if peers >= GAP_PCT:
+        part = of_families(model, (Family.COMMUNICATION,))
+        detail = f"{percent(peers)} of the kernel time is in kernels that GPUs talk by"
+        found.append((peers, finding("Communication", detail, part)))
+    if copies_pct(model) >= GAP_PCT:
+        detail = f"{percent(copies_pct(model))} of the busy time is memcpy and memset"
+        found.append((copies_pct(model), finding("Copies and fills", detail)))
     if idle_pct(model) >= GAP_PCT:
         detail = f"{percent(idle_pct(model))} of the wall time passes between kernels"
         found.append((idle_pct(model), finding("Launches and host", detail)))

@@ -20,7 +20,7 @@ DOMINANT_PCT = 25  # of the kernel time: from here on a family dominates
 NOTABLE_PCT = 3  # below it nothing is said of a family
 MOST_OF_TIME_PCT = 90
 SHORT_PCT = 25  # of the launches
-GAP_PCT = 5  # of the wall time
+GAP_PCT = 5  # of the wall time, or of busy time
 SHOWN_RANKS = 8
 # Kernels whose inputs another kernel wrote a moment before: a fused one reads them
 # from registers.
@@ -90,11 +90,18 @@ def time_findings(model: ModelKernels) -> list[Finding]:
     return [
         *_families(model),
         *_moved_data(model),
-        _concentration(model),
+        *_concentration(model),
         *_short_launches(model),
+        *_copies(model),
         *gap_findings(model),
         *_unknown_names(model),
     ]
+
+
+def family_title(family: object) -> str:
+    """For example ``Copy/cast``, ``GEMV``."""
+    name = str(family)
+    return name[0].upper() + name[1:]
 
 
 def _families(model: ModelKernels) -> list[Finding]:
@@ -102,8 +109,7 @@ def _families(model: ModelKernels) -> list[Finding]:
     for _, row in family_shares(model.kernels).iterrows():
         if row["share_pct"] < NOTABLE_PCT or row["family"] == Family.OTHER:
             continue
-        name = str(row["family"])
-        name = name[0].upper() + name[1:]
+        name = family_title(row["family"])
         dominates = row["share_pct"] >= DOMINANT_PCT
         mean_us = row["total_ns"] / row["instances"] / 1000
         found.append(
@@ -136,15 +142,37 @@ def _moved_data(model: ModelKernels) -> list[Finding]:
     ]
 
 
-def _concentration(model: ModelKernels) -> Finding:
+def _concentration(model: ModelKernels) -> list[Finding]:
     kernels = model.kernels
     needed = int((kernels["cumulative_pct"] < MOST_OF_TIME_PCT).sum()) + 1
-    needed = min(needed, len(kernels))
-    return finding(
-        "Concentration",
-        f"{needed} of {plural(len(kernels), 'kernel')} by name take "
-        f"{percent(kernels['cumulative_pct'].iloc[needed - 1])} of the kernel time",
-    )
+    if needed >= len(kernels):
+        return []
+    reached = kernels["cumulative_pct"].iloc[needed - 1]
+    return [
+        finding(
+            "Concentration",
+            f"{plural(needed, 'kernel')} by name, of {len(kernels)}, make up "
+            f"{percent(reached)} of the kernel time",
+        )
+    ]
+
+
+def copies_pct(model: ModelKernels) -> float:
+    """Time of copies and fills, of the time in which a GPU worked."""
+    time = model.time
+    return 100 * time.copy_ns / time.busy_ns if time.busy_ns else 0.0
+
+
+def _copies(model: ModelKernels) -> list[Finding]:
+    if copies_pct(model) < GAP_PCT:
+        return []
+    return [
+        finding(
+            "Copies and fills between kernels",
+            f"{significant(model.time.copy_ns / 1e6)} ms of memcpy and memset, "
+            f"{percent(copies_pct(model))} of the time in which a GPU worked",
+        )
+    ]
 
 
 def _short_launches(model: ModelKernels) -> list[Finding]:

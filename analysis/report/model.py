@@ -28,7 +28,7 @@ from dsprof.analysis.plots.model_roofline import (
     one_kernel_figure,
     physical_figure,
 )
-from dsprof.analysis.report import model_tables
+from dsprof.analysis.report import model_setup, model_tables
 from dsprof.analysis.report.counters import HistogramPart
 from dsprof.analysis.report.hardware import hardware_table
 from dsprof.analysis.report.markdown import Table
@@ -210,9 +210,9 @@ def render_model(
         highlights=[*summed_up[:SUMMED_UP], *causes[:1], *roofs[:1]],
         time_findings=time_findings(model),
         hardware=hardware_table(profile.device),
-        environment=model_tables.environment_table(model),
-        program=model_tables.program_table(model.timeline.program),
-        configuration=model_tables.configuration_table(model),
+        environment=model_setup.environment_table(model),
+        program=model_setup.program_table(model.timeline.program),
+        configuration=model_setup.configuration_table(model),
         kernels=model_tables.kernel_table(model),
         shares=model_tables.share_tables(model),
         figures=figures,
@@ -252,7 +252,7 @@ def render_model(
 
 def _title(model: ModelKernels) -> str:
     """The model or program, the range and how its kernels were launched."""
-    rows = model_tables.program_table(model.timeline.program).rows
+    rows = model_setup.program_table(model.timeline.program).rows
     words = model.timeline.program.split()
     name = words[0] if words else "program"
     if rows and rows[0][0] == "Model":

@@ -308,3 +308,33 @@ def test_a_roof_that_is_passed_is_explained_by_the_cold_l2_alone(
     assert "ncu began with a cold L2" in said(above)[title]
     warm = tuple(replace(row, cache=Cache.WARM) for row in above.counters)
     assert "cold" not in said(replace(above, counters=warm))[title]
+
+
+def test_copies_and_communication_are_named_from_their_thresholds_on(
+    make_profile: Factory, make_counters: Factory
+) -> None:
+    nccl = "ncclDevKernel_AllReduce_Sum_bf16_RING_LL(ncclDevKernelArgsStorage<4096ul>)"
+
+    def found(nccl_us: float, copy_ns: int) -> list[str]:
+        kernels = (
+            Planted(name=GEMV, total_us=100 - nccl_us),
+            Planted(name=nccl, total_us=nccl_us, counters=None),
+        )
+        profile = model_profile(make_profile, make_counters, kernels)
+        (timeline,) = profile.timelines
+        whole, time = timeline.ranges
+        time = replace(time, copy_ns=copy_ns, busy_ns=100_000)
+        timeline = replace(timeline, ranges=(whole, time))
+        return titles(bottlenecks(read(replace(profile, timelines=(timeline,)))))
+
+    assert {"Communication", "Copies and fills"} <= set(found(5, 5_000))
+    assert not {"Communication", "Copies and fills"} & set(found(4, 4_000))
+
+
+def test_kernels_of_no_family_do_not_decide(
+    make_profile: Factory, make_counters: Factory
+) -> None:
+    kernels = (Planted(name=OWN, total_us=100.0, counters=None),)
+    found = read(model_profile(make_profile, make_counters, kernels))
+    assert not [title for title in titles(conclusions(found)) if "decides" in title]
+    assert "Concentration" not in titles(time_findings(found))

@@ -9,7 +9,7 @@ from dsprof.analysis.nsys_sqlite import read_nsys_sqlite
 from dsprof.analysis.plots.style import to_png
 from dsprof.analysis.report.folder import is_report, write_report
 from dsprof.analysis.report.model import ModelPage, is_model_file, model_pages
-from dsprof.analysis.report.model_tables import program_table
+from dsprof.analysis.report.model_setup import program_table
 from dsprof.analysis.report.page import render_page
 from dsprof.harness.counters import counter_metrics
 from dsprof.harness.profile import Profile
