@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COUNTERS_COMMAND = "dsprof ncu --all --cache both -o PROFILE"
+PROGRAM_COUNTERS_COMMAND = "dsprof nsys --ncu -o PROFILE -- PROGRAM..."
 REPORT_COMMAND = "dsprof report PROFILE --output DIR"
 
 
@@ -112,7 +113,9 @@ def _view(profile: Profile, frame: "pd.DataFrame") -> SummaryView:
     return SummaryView(
         profile=profile,
         counters=_counters(profile),
-        counters_command=COUNTERS_COMMAND,
+        counters_command=(
+            PROGRAM_COUNTERS_COMMAND if profile.timelines else COUNTERS_COMMAND
+        ),
         recorded=recorded(profile),
         run=_run(profile),
         timed_kernels=len(timed.intersection(listed)),

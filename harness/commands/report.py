@@ -20,8 +20,18 @@ POINTS_WORTH_A_PROCESS = 500
     help="Folder to make.",
 )
 @click.option("--force", is_flag=True, help="Replace an existing report.")
-def command(profile: Path | None, output: Path, force: bool) -> None:  # noqa: FBT001 -- click passes flags so
-    """Write the report of PROFILE: three documents, figures and one HTML file.
+@click.option(
+    "--each-kernel",
+    is_flag=True,
+    help="Also a roofline of each kernel of a recorded program.",
+)
+def command(
+    profile: Path | None,
+    output: Path,
+    force: bool,  # noqa: FBT001 -- click passes flags so
+    each_kernel: bool,  # noqa: FBT001
+) -> None:
+    """Write the report of PROFILE: Markdown, figures and one HTML file.
 
     Without PROFILE, of the H200 profile that comes with dsprof. Needs no GPU.
 
@@ -42,6 +52,7 @@ def command(profile: Path | None, output: Path, force: bool) -> None:  # noqa: F
         replace=force,
         corrections=corrections(),
         apart=len(loaded.measurements) >= POINTS_WORTH_A_PROCESS,
+        each_kernel=each_kernel,
     )
     click.echo(f"Report of {path}:")
     for file in written:

@@ -14,6 +14,7 @@ from dsprof.harness.records import (
     Slot,
     Status,
 )
+from tests.analysis.planted import model_profile
 from tests.conftest import Factory
 
 SLOTS = (
@@ -206,3 +207,23 @@ def test_names_and_reasons_from_data_cannot_break_a_table(
     text = render_summary(replace(profile, measurements=(bad,)))
     line = next(line for line in text.splitlines() if "failed | 1 |" in line)
     assert line == r"| `` <script>\|`x` `` | a \| b \<script\> | failed | 1 |"
+
+
+def test_a_recorded_program_is_not_called_a_run_that_was_cut_off(
+    make_profile: Factory, make_counters: Factory
+) -> None:
+    text = render_summary(model_profile(make_profile, make_counters))
+    assert text.startswith("# Profile of a whole program: Toy GPU")
+    assert "- **Timeline:** `python3 -P -m dsprof.harness.models.program" in text
+    assert "in model.md" in text
+    assert "cut off" not in text
+    assert "## Kernels" not in text
+
+
+def test_a_recorded_program_without_counters_names_the_command_that_adds_them(
+    make_profile: Factory, make_counters: Factory
+) -> None:
+    profile = model_profile(make_profile, make_counters, counters=(), captures=())
+    assert "`dsprof nsys --ncu -o PROFILE -- PROGRAM...` adds them" in render_summary(
+        profile
+    )
