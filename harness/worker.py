@@ -5,8 +5,10 @@ its first answer is a greeting or an error, every further one an outcome. All ar
 one JSON object a line. What libraries print goes to standard error.
 """
 
+import ctypes
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from dsprof.harness.plain import from_plain, to_plain
 from dsprof.harness.records import Point, Sweep
 from dsprof.harness.timing import GraphStopwatch, Stopwatch, TritonStopwatch
 
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 STOPWATCHES = {"graph": GraphStopwatch, "do_bench_cudagraph": TritonStopwatch}
 
 
@@ -40,10 +43,20 @@ OpenBench: TypeAlias = Callable[[Sweep], tuple[Bench, Greeting]]
 
 def main(open_bench: OpenBench | None = None) -> None:
     """Serve on the process's own standard input and output."""
+    _end_with_parent()
     # Libraries print to descriptor 1; answers go out on a duplicate of it.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     serve(sys.stdin, answers, open_bench or open_gpu)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process when the one that started it is killed.
+
+    Otherwise a point that hangs would keep the GPU after a `kill -9` of dsprof.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def serve(requests: IO[str], answers: IO[str], open_bench: OpenBench) -> None:

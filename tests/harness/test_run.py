@@ -187,6 +187,21 @@ def test_a_run_on_other_software_cannot_be_continued(tmp_path: Path) -> None:
         run_sweep(replace(request, resume=True), machine=MACHINE)
 
 
+def children(pid: int) -> list[int]:
+    """Processes that a process has started."""
+    task = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in task.read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    """False for a process that is gone or only waits to be collected."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
 def test_a_killed_run_loses_only_the_point_in_flight(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
@@ -196,13 +211,19 @@ def test_a_killed_run_loses_only_the_point_in_flight(tmp_path: Path) -> None:
     )
     root, output = Path(__file__).parents[2], tmp_path / "run"
     run = subprocess.Popen([sys.executable, "-c", code, str(root), str(output)])
+    worker = None
     deadline = time.monotonic() + 60
     rows = output / "timing.csv"
     while not rows.exists() or rows.read_text().count("\n") < 5:  # header and 4 rows
         assert time.monotonic() < deadline
+        worker = next(iter(children(run.pid)), None)
         time.sleep(0.05)
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
+    assert worker is not None
+    while is_running(worker):  # although its point hangs
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert statuses(load_profile(output)) == [Status.OK] * 4
     assert load_samples(output).label.nunique() == 4
 
