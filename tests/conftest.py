@@ -1,5 +1,6 @@
 """Factories: each test states only the fields that it is about."""
 
+import os
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -19,6 +20,10 @@ from dsprof.harness.records import (
     Timing,
     TimingState,
 )
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # One process a core: more threads would only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Round numbers: the ridge is 200 FLOP/byte for bf16, 400 for fp8 and 10 for fp32.
 TOY_GPU = DeviceSpec(

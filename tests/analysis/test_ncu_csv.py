@@ -335,7 +335,7 @@ def test_folders_missing_files_and_archives_are_named(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match="No file"):
         read_ncu_csv(tmp_path / "absent.csv")
     trace = tmp_path / "trace.json.gz"
-    trace.write_bytes(gzip.compress(b'{"traceEvents": []}'))
+    trace.write_bytes(gzip.compress(b'{"traceEvents": []}', mtime=0))
     with pytest.raises(ProfileError, match=r"torch\.profiler, not a CSV"):
         read_ncu_csv(trace)
 
