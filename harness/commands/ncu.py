@@ -17,6 +17,11 @@ from dsprof.harness.commands.selection import (
     selected_kernels,
     selection_options_with_own_sizes,
 )
+from dsprof.harness.commands.timed_points import (
+    nothing_to_capture,
+    runnable_here,
+    timed_profile,
+)
 from dsprof.harness.device import Datapath
 from dsprof.harness.errors import EnvironmentLacksError, ExitCode, UsageError
 from dsprof.harness.records import Cache, Phase, Point, Status, Sweep
@@ -109,20 +114,28 @@ def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 -- c
         _print_commands(points, kernels, options)
         return
     from dsprof.harness.ncu import find_ncu
+    from dsprof.harness.run import RunRequest
 
     gpu = _require_gpu()
     ncu = find_ncu()
     runnable = runnable_here(kernels, gpu, quiet=options["as_json"])
     points = [point for point in points if point.kernel in runnable]
     output = options["output"] or new_folder()
-    profile = _timed(sweep, [runnable[name] for name in runnable], points, output, gpu)
+    request = RunRequest(
+        sweep=sweep,
+        kernels=list(runnable.values()),
+        output=output,
+        command=_command_line(),
+        points=points,
+    )
+    profile = timed_profile(request, gpu)
     wanted = [
         row.point
         for row in profile.measurements
         if row.status is Status.OK and row.point in set(points)
     ]
     if not wanted:
-        raise EnvironmentLacksError(_nothing_to_capture(profile, points))
+        raise EnvironmentLacksError(nothing_to_capture(profile, points))
     profile = _capture(profile, wanted, kernels, output, options, ncu)
     captures = profile.captures[-len(CACHES[options["cache"]]) :]
     _print_result(profile, wanted, captures, output, as_json=options["as_json"])
@@ -227,83 +240,6 @@ def _require_gpu() -> "Gpu":
     from dsprof.harness.environment import import_nvml, read_gpu
 
     return read_gpu(import_nvml())
-
-
-def runnable_here(
-    kernels: list[Kernel], gpu: "Gpu", *, quiet: bool
-) -> dict[str, Kernel]:
-    """Kernels that this GPU can run; the others are named with their counterparts."""
-    runnable: dict[str, Kernel] = {}
-    refused: list[str] = []
-    for kernel in kernels:
-        reason = kernel.capability_reason(gpu.compute_capability)
-        if reason is None:
-            runnable[kernel.name] = kernel
-        else:
-            refused.append(f"{reason}{_offer(kernel, gpu)}")
-    if not runnable:
-        raise EnvironmentLacksError(" ".join(refused))
-    if not quiet:
-        for line in refused:
-            click.echo(line, err=True)
-    return runnable
-
-
-def _offer(kernel: Kernel, gpu: "Gpu") -> str:
-    """The command with the kernel's counterparts, those that are installed first."""
-    from dsprof.harness.availability import likely_provider
-    from dsprof.kernels.registry import load_kernels
-
-    others = [
-        other
-        for other in load_kernels()
-        if kernel.name in other.stands_in_for
-        and other.capability_reason(gpu.compute_capability) is None
-    ]
-    installed = [other for other in others if likely_provider(other)]
-    names = ",".join(other.name for other in installed or others)
-    return f" Its counterpart here: dsprof ncu --kernel {names}." if names else ""
-
-
-def _timed(
-    sweep: Sweep,
-    kernels: list[Kernel],
-    points: list[Point],
-    output: Path,
-    gpu: "Gpu",
-) -> "Profile":
-    """The output's profile, with a row of every point."""
-    from dsprof.harness.commands.watched_run import run_watched
-    from dsprof.harness.environment import collect_environment
-    from dsprof.harness.run import RunRequest, known_device, load_recorded
-    from dsprof.harness.store import HEADER_FILE
-
-    request = RunRequest(
-        sweep=sweep,
-        kernels=kernels,
-        output=output,
-        command=_command_line(),
-        points=points,
-    )
-    if not (output / HEADER_FILE).exists():
-        return run_watched(request, quiet=False)
-    device = known_device(gpu.name, gpu.compute_capability)
-    recorded = load_recorded(output, device, collect_environment())
-    rows = {row.point for row in recorded.measurements}
-    missing = [point for point in points if point not in rows]
-    if not missing:
-        return recorded
-    return run_watched(replace(request, resume=True, points=missing), quiet=False)
-
-
-def _nothing_to_capture(profile: "Profile", points: list[Point]) -> str:
-    asked = set(points)
-    reasons = dict.fromkeys(
-        f"{row.point.kernel} is {row.status}: {row.reason}"
-        for row in profile.measurements
-        if row.point in asked
-    )
-    return f"Nothing to capture. {' '.join(reasons)}"
 
 
 def _capture(  # noqa: PLR0913, PLR0917 -- the command's own parts

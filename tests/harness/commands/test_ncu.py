@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dsprof.harness.cli import cli
-from dsprof.harness.commands.ncu import runnable_here
+from dsprof.harness.commands.timed_points import runnable_here
 from dsprof.harness.environment import Gpu
 from dsprof.harness.errors import EnvironmentLacksError, UsageError
 from dsprof.kernels.registry import load_kernels

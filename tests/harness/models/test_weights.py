@@ -39,6 +39,8 @@ WEIGHTS = Weights(parameters=100 * GIB, total_bytes=200 * GIB)
 
 def test_a_model_that_just_fits_is_let_through() -> None:
     require_memory(JOB, make_whole(), WEIGHTS, free_bytes=203 * GIB)
+    with pytest.raises(EnvironmentLacksError):
+        require_memory(JOB, make_whole(), WEIGHTS, free_bytes=203 * GIB - 1)
 
 
 def test_a_model_that_does_not_fit_is_refused_with_the_sum() -> None:
