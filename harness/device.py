@@ -28,7 +28,8 @@ class DeviceSpec:
     """Rated limits of one GPU model: dense rates, decimal bytes per second.
 
     ``flops_per_s`` lacks a datapath that the chip does not have. ``sources`` has
-    one entry a number, under the same key as in ``gpus.toml``.
+    one entry a number, under the same key as in ``gpus.toml``. ``power_w`` is the
+    highest board power; None where the file does not state it.
     """
 
     id: str
@@ -40,6 +41,7 @@ class DeviceSpec:
     hbm_bytes_per_s: float
     flops_per_s: Mapping[Datapath, float]
     sources: Mapping[str, str]
+    power_w: float | None = None
 
     def ridge_point(self, datapath: Datapath) -> float:
         """Arithmetic intensity in FLOP/byte at which memory and compute roofs meet."""
@@ -110,6 +112,7 @@ _KEYS = (
     "l2_bytes",
     "hbm_bytes_per_s",
     "flops_per_s",
+    "power_w",  # optional
 )
 # Outside these a number is a slip of unit, such as 4.8 for TB/s or 989 for TFLOP/s.
 _LIMITS = {
@@ -117,6 +120,7 @@ _LIMITS = {
     "l2_bytes": (2**10, 2**40, "bytes, e.g. 62_914_560"),
     "hbm_bytes_per_s": (1e9, 1e16, "bytes per second, e.g. 4.8e12"),
     "flops_per_s": (1e9, 1e20, "dense FLOP per second, e.g. 1979e12"),
+    "power_w": (1, 1e5, "watts, e.g. 700"),
 }
 
 
@@ -150,6 +154,9 @@ class _Entry:
             l2_bytes=self._integer("l2_bytes"),
             hbm_bytes_per_s=self._rate("hbm_bytes_per_s", self._table),
             flops_per_s=self._flops_per_s(),
+            power_w=self._rate("power_w", self._table)
+            if "power_w" in self._table
+            else None,
             sources=self._sources,
         )
 

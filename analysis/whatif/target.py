@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dsprof.harness.ceiling import Duration, Pattern
-from dsprof.harness.device import Datapath, DeviceSpec
+from dsprof.harness.device import Datapath, DeviceSpec, known_devices
 from dsprof.harness.profile import Profile
 
 # An H200's measured 9.49 TB/s of L2 reads over its 4.8 TB/s of HBM.
@@ -62,6 +62,7 @@ def source_target(profile: Profile) -> Target:
         hbm_bytes_per_s=device.hbm_bytes_per_s,
         on_chip_bytes=float(device.l2_bytes),
         **values,
+        power_w=_power_w(device),
         sms=device.sms,
         assumed={key: why for key, (_, why) in found.items() if why},
     )
@@ -83,9 +84,18 @@ def target_of_device(spec: DeviceSpec, source: Target) -> Target:
         on_chip_bytes_per_s=on_chip_bytes_per_s,
         hbm_latency_s=source.hbm_latency_s,
         launch_latency_s=source.launch_latency_s,
+        power_w=spec.power_w,
         sms=spec.sms,
         assumed=assumed,
     )
+
+
+def _power_w(device: DeviceSpec) -> float | None:
+    """As the profile has it, or as today's list of GPUs: older profiles lack it."""
+    known = known_devices().get(device.id)
+    if device.power_w is None and known is not None and known.name == device.name:
+        return known.power_w
+    return device.power_w
 
 
 def _scaled_on_chip(spec: DeviceSpec, source: Target) -> Found:

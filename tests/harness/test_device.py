@@ -92,6 +92,7 @@ def test_the_eight_gpus_are_known_in_the_order_of_the_file() -> None:
 def test_every_number_has_a_source(spec: DeviceSpec) -> None:
     numbers = {"compute_capability", "sms", "l2_bytes", "hbm_bytes_per_s"}
     numbers |= {f"flops_per_s.{path}" for path in spec.flops_per_s}
+    numbers |= set() if spec.power_w is None else {"power_w"}
     assert spec.sources.keys() == numbers
     assert all(
         "NVIDIA" in text or "cudaDeviceProp" in text for text in spec.sources.values()
