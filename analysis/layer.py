@@ -210,7 +210,7 @@ def _parts(
         for part, weights in ONE_LAYER.items()
         if NEEDED[part] in kinds
     }
-    model = _model_weights(profile)
+    model = model_weights(profile)
     if model is not None and filled:
         timed = _add_up(filled, model, cache)
         absent = _absent(kinds, model)
@@ -240,7 +240,7 @@ def _add_up(filled: Sequence[FilledSlot], weights: Weights, cache: Cache) -> Par
     )
 
 
-def _model_weights(profile: Profile) -> Weights | None:
+def model_weights(profile: Profile) -> Weights | None:
     """How often one pass runs a slot; None where the profile has no layer counts."""
     sizes = {parameter.name: parameter.value for parameter in profile.model}
     if LAYER_COUNT not in sizes or DENSE_COUNT not in sizes:

@@ -13,7 +13,6 @@ from dsprof.harness.records import Cache, Call, LayerPath, Phase
 
 if TYPE_CHECKING:
     from dsprof.analysis.layer import LayerTimes
-    from dsprof.analysis.sizes import ProblemSize
     from dsprof.harness.profile import Profile
     from dsprof.kernels.parallel import Division
 
@@ -79,17 +78,20 @@ def command(profile: Path | None, as_json: bool, **options: Any) -> None:  # noq
     dsprof layer --batch-size 128 --kv-len 4096 --tp 8 --ep 8 --json
     """
     from dsprof.analysis.layer import layer_times, path_of
+    from dsprof.harness.commands.recorded_size import recorded_kv_len, recorded_size
     from dsprof.harness.store import find_bundled_profile, load_profile
     from dsprof.kernels.parallel import Division
 
     division = Division(tp=options["tp"], ep=options["ep"])
     loaded = load_profile(find_bundled_profile() if profile is None else profile)
-    size = _size(loaded, options)
+    size = recorded_size(
+        loaded, Phase(options["phase"]), options["batch_size"], options["seq_len"]
+    )
     layer = layer_times(
         loaded,
         size,
         LayerPath(options["path"]) if options["path"] else path_of(loaded),
-        _kv_len(loaded, size, options["kv_len"]),
+        recorded_kv_len(loaded, size, options["kv_len"]),
     )
     if not layer.filled:
         raise UsageError(
@@ -101,45 +103,6 @@ def command(profile: Path | None, as_json: bool, **options: Any) -> None:  # noq
         click.echo(json.dumps(_plain(layer, division, divided_us), indent=1))
     else:
         _print(loaded, layer, division, divided_us)
-
-
-def _size(profile: "Profile", options: Mapping[str, Any]) -> "ProblemSize":
-    from dsprof.analysis.sizes import ProblemSize
-
-    phase = Phase(options["phase"])
-    size = ProblemSize(
-        phase=phase,
-        batch_size=options["batch_size"],
-        seq_len=options["seq_len"] if phase is Phase.PREFILL else 1,
-    )
-    if not size.select(profile.measurements):
-        sizes = dict.fromkeys(
-            ProblemSize(
-                phase=phase,
-                batch_size=row.point.batch_size,
-                seq_len=row.point.seq_len,
-            ).title
-            for row in profile.measurements
-            if row.point.phase is phase
-        )
-        raise UsageError(
-            f"This profile has no point at {size.title}. "
-            f"It has: {', '.join(sizes) or f'none of {phase}'}."
-        )
-    return size
-
-
-def _kv_len(profile: "Profile", size: "ProblemSize", wanted: int | None) -> int | None:
-    """The context length to add up at; a UsageError where the profile has others."""
-    if size.phase is Phase.PREFILL:
-        return None
-    known = profile.sweep.kv_lens
-    if wanted is None:
-        return known[0] if known else None
-    if wanted not in known:
-        have = ", ".join(map(str, known)) or "none"
-        raise UsageError(f"This profile has no kv_len {wanted}. It has: {have}.")
-    return wanted
 
 
 def _divided_us(
