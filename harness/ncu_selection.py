@@ -45,6 +45,18 @@ class Selection:
         """Only these of the wanted kernels."""
         return replace(self, wanted=tuple(n for n in self.wanted if n in wanted))
 
+    def by_loading(self) -> "tuple[Selection, ...]":
+        """Parts that ncu's name filter gets right, each for a run of its own.
+
+        ncu 2025.3.1 filters kernels that a library loads by itself (cuBLASLt's nvjet,
+        cuDNN's, Triton's) by the name of such a kernel before; among themselves that
+        does no harm, but after a profiled kernel of a program's own it passes them by.
+        Their names are C names, without parameters.
+        """
+        own = [name for name in self.wanted if "(" in name]
+        loaded = [name for name in self.wanted if "(" not in name]
+        return tuple(self.narrowed(part) for part in (own, loaded) if part)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelCoverage:

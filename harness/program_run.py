@@ -9,8 +9,9 @@ import os
 import re
 import signal
 import subprocess
+import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ MARK = "DSPROF_PROGRAM_RUN"
 # A program that is interrupted may still close files; then its profiler writes.
 INTERRUPT_S = 15.0
 FINISH_S = 120.0
+POLL_S = 0.5
 SHOWN_CHARACTERS = 300  # of a line that a program wrote
 
 
@@ -30,10 +32,13 @@ class ProgramRun:
     exit_status: int
     timed_out: bool
     limit_s: float
+    enough: bool = False  # stopped because it had given all that was wanted
 
     @property
     def problem(self) -> str:
         """What went wrong, as a sentence; empty if nothing did."""
+        if self.enough:
+            return ""
         if self.timed_out:
             return (
                 f"The program did not end in {self.limit_s:g} s and was stopped. Give "
@@ -53,12 +58,13 @@ def run_program(  # noqa: PLR0913 -- named options of one run
     environment: Mapping[str, str],
     program_variable: str = MARK,
     interrupt_s: float = INTERRUPT_S,
+    enough: Callable[[], bool] | None = None,
 ) -> ProgramRun:
     """Run the command to its end or to its limit, its output in files beside ``stem``.
 
-    At the limit the processes that have ``program_variable`` in their environment are
-    interrupted, which is how a profiler still gets what it was to write; what is left
-    after that is killed.
+    At the limit, or when ``enough`` says so, the command is interrupted as from a
+    keyboard, and then the processes that have ``program_variable`` in their
+    environment: so a profiler still gets to write. What is left after that is killed.
     """
     mark = f"{MARK}={uuid.uuid4()}"
     output, errors = stem.with_suffix(".out"), stem.with_suffix(".err")
@@ -72,8 +78,8 @@ def run_program(  # noqa: PLR0913 -- named options of one run
             env={**environment, MARK: mark.partition("=")[2]},
         )
         try:
-            timed_out = not _ends(process, limit_s)
-            if timed_out:
+            ended, satisfied = _ends_or(enough, process, limit_s)
+            if not ended:
                 _stop(process, mark, program_variable, interrupt_s)
         finally:
             kill_marked(mark)
@@ -83,19 +89,41 @@ def run_program(  # noqa: PLR0913 -- named options of one run
         output=output,
         errors=errors,
         exit_status=process.returncode,
-        timed_out=timed_out,
+        timed_out=not ended and not satisfied,
         limit_s=limit_s,
+        enough=satisfied,
     )
 
 
 def _stop(
     process: subprocess.Popen[bytes], mark: str, variable: str, interrupt_s: float
 ) -> None:
-    """End the program, softly and then by force, and let its profiler finish."""
+    """End the command, softly and then by force, and let a profiler finish."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    if _ends(process, interrupt_s):
+        return
     _send(signal.SIGINT, mark, variable)
     if not _ends(process, interrupt_s):
         _send(signal.SIGKILL, mark, variable)
         _ends(process, FINISH_S)
+
+
+def _ends_or(
+    enough: Callable[[], bool] | None,
+    process: subprocess.Popen[bytes],
+    within_s: float,
+) -> tuple[bool, bool]:
+    """Whether the process ended by itself, and whether it had given enough before."""
+    if enough is None:
+        return _ends(process, within_s), False
+    limit = time.monotonic() + within_s
+    while (left_s := limit - time.monotonic()) > 0:
+        if _ends(process, min(POLL_S, left_s)):
+            return True, False
+        if enough():
+            return False, True
+    return False, False
 
 
 def _ends(process: subprocess.Popen[bytes], within_s: float) -> bool:

@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,14 +80,21 @@ def load_samples(path: Path) -> "pd.DataFrame":
 
 
 def find_bundled_profile() -> Path:
-    """The newest H200 profile that is shipped with dsprof."""
-    found = sorted(BUNDLED_PROFILES.glob(f"h200-sxm/*/{HEADER_FILE}"))
+    """The newest H200 profile of a sweep that is shipped with dsprof."""
+    headers = sorted(BUNDLED_PROFILES.glob(f"h200-sxm/*/{HEADER_FILE}"))
+    found = [header for header in headers if _has_points(header.parent)]
     if not found:
         raise ProfileError(
             f"No bundled profile under {BUNDLED_PROFILES}. "
             "Name one, or make one with: dsprof time --output DIR."
         )
     return found[-1].parent
+
+
+def _has_points(folder: Path) -> bool:
+    """Whether there is a row: a recorded program's profile has none."""
+    with (folder / ROWS_FILE).open(encoding="utf-8") as rows:
+        return len(list(islice(rows, 2))) > 1
 
 
 class ProfileWriter:

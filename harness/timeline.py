@@ -3,7 +3,8 @@
 All times are GPU times in nanoseconds, as the profiler recorded them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 WHOLE = ""  # the range that is the whole recording
@@ -99,6 +100,7 @@ class Timeline:
     device_names: tuple[str, ...] = ()  # of the GPUs that worked, each name once
     compute_capability: tuple[int, int] = (0, 0)  # (0, 0) where unknown or mixed
     notes: tuple[str, ...] = ()  # what the numbers leave out, and why
+    about: Mapping[str, str] = field(default_factory=dict)  # what the program says
     kernels: tuple[KernelTime, ...] = ()
 
     def range_time(self, name: str) -> RangeTime | None:

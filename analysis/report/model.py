@@ -78,6 +78,7 @@ class ModelView:
     hardware: Table
     environment: Table
     program: Table
+    about: Table
     configuration: Table
     kernels: Table
     shares: dict[str, Table]
@@ -212,6 +213,7 @@ def render_model(
         hardware=hardware_table(profile.device),
         environment=model_setup.environment_table(model),
         program=model_setup.program_table(model.timeline.program),
+        about=model_setup.about_table(model.timeline.about),
         configuration=model_setup.configuration_table(model),
         kernels=model_tables.kernel_table(model),
         shares=model_tables.share_tables(model),

@@ -1,6 +1,7 @@
 """Tables of what a model's page was recorded with: program, tools, software."""
 
 import shlex
+from collections.abc import Mapping
 
 from dsprof.analysis.model_kernels import ModelKernels
 from dsprof.analysis.numerals import MISSING, significant
@@ -56,6 +57,14 @@ def program_table(program: str) -> Table:
             given = value if equals else "" if after.startswith("-") else after
             rows.append([Code(name), Code(given) if given else "set"])
     return Table(headings=("Option", "Value"), rows=rows)
+
+
+def about_table(about: Mapping[str, str]) -> Table:
+    """What the program printed about itself, a field a row."""
+    return Table(
+        headings=("Field", "Value"),
+        rows=[(Code(name), value) for name, value in about.items()],
+    )
 
 
 def environment_table(model: ModelKernels) -> Table:

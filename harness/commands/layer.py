@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 DEFAULT_SEQ_LEN = 1024
 
 
-PIPE_WIDTH = 180
-
-
 @click.command(name="layer")
 @click.argument("profile", type=click.Path(path_type=Path), required=False)
 @click.option(
@@ -124,32 +121,14 @@ def _print(
     division: "Division",
     divided_us: Mapping[Call, float] | None,
 ) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from dsprof.analysis.report.layer_tables import layer_table
-    from dsprof.analysis.report.markdown import Code
+    from dsprof.harness.commands.printed_table import print_table
 
-    data = layer_table(layer, divided_us)
     kv = "" if layer.kv_len is None else f", kv_len {layer.kv_len}"
-    table = Table(
-        title=escape(f"{profile.device.name}, {layer.path}, {layer.size.title}{kv}")
+    print_table(
+        f"{profile.device.name}, {layer.path}, {layer.size.title}{kv}",
+        layer_table(layer, divided_us),
     )
-    for heading in data.headings:
-        table.add_column(
-            heading.removeprefix(">"),
-            justify="right" if heading.startswith(">") else "left",
-            overflow="fold",
-            no_wrap=heading in {"Kernel", "Op"},  # names are to be copied
-        )
-    for row in data.rows:
-        cells = (cell.text if isinstance(cell, Code) else cell for cell in row)
-        table.add_row(*map(escape, cells))
-    console = Console()
-    if not console.is_terminal:  # a pipe has no width, and 80 columns break names
-        console = Console(width=PIPE_WIDTH)
-    console.print(table)
     for line in _totals(layer, division, divided_us):
         click.echo(line)
 

@@ -2,30 +2,20 @@
 
 import shlex
 import shutil
-import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from dsprof.harness.commands.selection import new_folder
-from dsprof.harness.device import Datapath
-from dsprof.harness.errors import EnvironmentLacksError, ExitCode, UsageError
-from dsprof.harness.records import Cache, Status
+from dsprof.harness.errors import ExitCode, UsageError
+from dsprof.harness.records import Cache
 from dsprof.harness.timeline import WHOLE, TimelineTool
-
-if TYPE_CHECKING:
-    from dsprof.harness.commands.recording import Recording
-    from dsprof.harness.device import DeviceSpec
-    from dsprof.harness.ncu_program import ProgramCapture, ProgramCounters
-    from dsprof.harness.ncu_selection import Selection
-    from dsprof.harness.store import ProfileWriter
-    from dsprof.harness.timeline import Timeline
 
 TOP = 20
 TIMEOUT_S = 600.0
+IDLE_S = 20.0
 # What --dry-run assumes where there is no GPU to ask: the H200's.
 ASSUMED_COMPUTE_CAPABILITY = (9, 0)
 PROGRAM = "dsprof.program"  # where a context keeps the words after --
@@ -97,6 +87,15 @@ def _ranges(_ctx: click.Context, _option: click.Parameter, text: str) -> list[st
     show_default=True,
     help="Seconds that one run of the program may take.",
 )
+@click.option(
+    "--idle",
+    "idle_s",
+    type=click.FloatRange(min=0),
+    default=IDLE_S,
+    show_default=True,
+    help="Stop the program when ncu has found nothing new for so many seconds; 0 "
+    "lets it come to its end.",
+)
 @click.option("--device", metavar="GPU|TOML", help="Peaks.  [default: this GPU's]")
 @click.option(
     "-o",
@@ -125,34 +124,11 @@ def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 -- c
     if options["dry_run"]:
         _print_commands(program, options)
         return
-    recording, device, ncu = _prepare(program, options)
-    code = profile_program(recording, device, ncu, options)
+    from dsprof.harness.commands.profile_program import prepare, profile_program
+
+    code = profile_program(*prepare(program, options))
     if code is not ExitCode.OK:
         ctx.exit(code)
-
-
-def profile_program(
-    recording: "Recording", device: "DeviceSpec", ncu: str, options: dict[str, Any]
-) -> ExitCode:
-    """Record, store, count and print; each part is on disk before the next begins."""
-    writer = _open_profile(recording.output, device, recording.program)
-    found = recording.record()
-    writer.add_timeline(found.timeline)
-    results = (
-        [
-            _count(writer, recording, found.timeline, name, options, ncu)
-            for name in _shown_ranges(found.timeline)
-        ]
-        if options["ncu"]
-        else []
-    )
-    _print(writer, found.timeline, results, options)
-    if found.problem:
-        click.echo(f"dsprof: {found.problem}", err=True)
-    missed = [gap for result in results for gap in result.gaps]
-    if found.problem or any(gap.status is not Status.UNSUPPORTED for gap in missed):
-        return ExitCode.FINDING
-    return ExitCode.OK
 
 
 def _check(program: Sequence[str]) -> None:
@@ -165,144 +141,13 @@ def _check(program: Sequence[str]) -> None:
         )
 
 
-def _prepare(
-    program: tuple[str, ...], options: dict[str, Any]
-) -> "tuple[Recording, DeviceSpec, str]":
-    """Look for all that is needed before anything is run or written."""
-    from dsprof.harness.commands.recording import Recording
-    from dsprof.harness.device import device_spec
-    from dsprof.harness.environment import import_nvml, read_gpu
-    from dsprof.harness.ncu import find_ncu
-    from dsprof.harness.run import known_device
-
-    gpu = read_gpu(import_nvml())
-    wanted = options["device"]
-    device = (
-        device_spec(wanted)
-        if wanted
-        else known_device(gpu.name, gpu.compute_capability)
-    )
-    recording = Recording.of(program, options, options["output"] or new_folder())
-    recording.require_tool()
-    return recording, device, find_ncu() if options["ncu"] else ""
-
-
-def _open_profile(
-    output: Path, device: "DeviceSpec", program: Sequence[str]
-) -> "ProfileWriter":
-    """The profile to add to: the one that is there, or an empty one."""
-    from dataclasses import replace
-
-    from dsprof.analysis.imported import NO_SWEEP
-    from dsprof.harness.environment import collect_environment
-    from dsprof.harness.profile import Profile
-    from dsprof.harness.run import load_recorded
-    from dsprof.harness.store import HEADER_FILE, ProfileWriter
-
-    environment = collect_environment()
-    line = _command_line(program)
-    if (output / HEADER_FILE).exists():
-        recorded = load_recorded(output, device, environment)
-        commands = (*recorded.commands, line)
-        return ProfileWriter.resume(output, replace(recorded, commands=commands))
-    profile = Profile(
-        device=device,
-        environment=environment,
-        commands=(line,),
-        sweep=NO_SWEEP,
-        catalogue=(),
-        slots=(),
-        repeats=(),
-        overheads_us={},
-        summary=None,
-        measurements=(),
-    )
-    return ProfileWriter.create(output, profile)
-
-
-def _command_line(program: Sequence[str]) -> str:
-    """The line that was typed, without the folder of the program's own file."""
-    words = sys.argv[1:]
-    if "--" in words:
-        words = [*words[: words.index("--") + 1], *shown_program(program)]
-    return shlex.join(["dsprof", *words])
-
-
-def shown_program(program: Sequence[str]) -> list[str]:
-    """A program's words, the first without its folder."""
-    return [Path(program[0]).name, *program[1:]]
-
-
-def _shown_ranges(timeline: "Timeline") -> list[str]:
-    return [time.name for time in timeline.ranges if time.name] or [WHOLE]
-
-
-def _capture_request(  # noqa: PLR0913, PLR0917 -- the command's own parts
-    program: Sequence[str],
-    selection: "Selection",
-    options: dict[str, Any],
-    compute_capability: tuple[int, int],
-    folder: Path,
-    ncu: str,
-) -> "ProgramCapture":
-    from dsprof.harness.counters import metrics_to_ask
-    from dsprof.harness.ncu_program import ProgramCapture
-
-    stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    return ProgramCapture(
-        program=program,
-        selection=selection,
-        # Which units a stranger's kernels use is not known: ask for all of them.
-        metrics=metrics_to_ask(tuple(Datapath), compute_capability),
-        cache=Cache(options["cache"]),
-        folder=folder / "ncu",
-        name=f"{stamp}-program-{options['cache']}",
-        limit_s=options["timeout_s"],
-        ncu=ncu,
-        by_function=options["tool"] == TimelineTool.TORCH,
-    )
-
-
-def _count(  # noqa: PLR0913, PLR0917 -- the command's own parts
-    writer: "ProfileWriter",
-    recording: "Recording",
-    timeline: "Timeline",
-    range_name: str,
-    options: dict[str, Any],
-    ncu: str,
-) -> "ProgramCounters":
-    """Profile a range's kernels and write what came of it at once."""
-    from dsprof.harness.commands.recording import count_recorded
-    from dsprof.harness.ncu_selection import select_kernels
-
-    selection = select_kernels(timeline, range_name, options["top"])
-    device = writer.profile.device
-    request = _capture_request(
-        recording.program,
-        selection,
-        options,
-        device.compute_capability,
-        recording.output,
-        ncu,
-    )
-    recording.say(f"ncu: the same program for {len(selection.wanted)} kernels")
-    result = count_recorded(request, writer)
-    for warning in result.warnings:
-        click.echo(f"dsprof: warning: {warning}", err=True)
-    if result.error is not None:
-        raise EnvironmentLacksError(
-            f"{result.error.reason} The timeline is kept in {writer.path}."
-        )
-    return result
-
-
 def _print_commands(program: tuple[str, ...], options: dict[str, Any]) -> None:
     from dsprof.harness.availability import find_gpu
-    from dsprof.harness.commands.recording import Recording
+    from dsprof.harness.commands.profile_program import capture_request, job_of
     from dsprof.harness.ncu_selection import Selection
 
-    output = options["output"] or new_folder()
-    click.echo(Recording.of(program, options, output).shown_command())
+    job = job_of(program, options, options["output"] or new_folder(), "ncu")
+    click.echo(job.recording.shown_command())
     if not options["ncu"]:
         return
     gpu = find_gpu()
@@ -316,25 +161,6 @@ def _print_commands(program: tuple[str, ...], options: dict[str, Any]) -> None:
             others=(),
             configurations={},
         )
-        request = _capture_request(program, selection, options, here, output, "ncu")
+        request = capture_request(job, selection, here)
         click.echo(f"# KERNEL: the {options['top']} longest of the recording")
         click.echo(f"LC_ALL=C {shlex.join(request.command(selection))}")
-
-
-def _print(
-    writer: "ProfileWriter",
-    timeline: "Timeline",
-    results: "Sequence[ProgramCounters]",
-    options: dict[str, Any],
-) -> None:
-    from dsprof.harness.commands.timeline_output import (
-        print_timeline,
-        timeline_json,
-    )
-
-    if options["as_json"]:
-        click.echo(timeline_json(timeline, results, options["top"], writer.path))
-        return
-    print_timeline(timeline, results, options["top"])
-    path = shlex.quote(str(writer.path))
-    click.echo(f"Wrote {writer.path}. Its report: dsprof report {path}")

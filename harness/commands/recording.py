@@ -37,6 +37,7 @@ from dsprof.harness.nsys import (
     find_nsys,
     run_nsys,
 )
+from dsprof.harness.program_about import read_about
 from dsprof.harness.program_run import ProgramRun
 from dsprof.harness.records import Cache
 from dsprof.harness.store import ProfileWriter
@@ -159,6 +160,7 @@ class Recording:
             tool_version=timeline.tool_version or self._version(),
             program=shlex.join([first, *self.program[1:]]),
             notes=(*timeline.notes, *notes),
+            about=read_about(run.output),
         )
         return Recorded(timeline=timeline, problem=run.problem)
 

@@ -161,6 +161,10 @@ def _notes(sizes: Sizes) -> tuple[str, ...]:
     tile, patches = features(sizes, sizes.tile_size), _patches(sizes, sizes.tile_size)
     return (
         (
+            "DeepSeek-OCR-2 stands for DeepSeek-OCR: of the two transformers carries "
+            "only this one, and both have the same language part, which decodes."
+        ),
+        (
             "Token ids are made up: the tokenizer would have to be downloaded. The "
             "number of image tokens is the model's own."
         ),

@@ -29,6 +29,7 @@ from dsprof.harness.models.job import (
     job_of,
     to_arguments,
 )
+from dsprof.harness.models.run_ahead import RunAhead
 from dsprof.harness.models.weights import (
     ATTENTION,
     Weights,
@@ -170,8 +171,10 @@ def _timed(name: str, device: str, calls: list[Callable[[], object]]) -> float:
     """Seconds of the calls, one after the other, in a range of this name."""
     with marked(name, device):
         started = time.perf_counter()
+        ahead = RunAhead(device)
         for call in calls:
             call()
+            ahead.launched()
         _synchronize(device)
         return time.perf_counter() - started
 

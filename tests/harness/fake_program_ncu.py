@@ -24,7 +24,12 @@ report, program = Path(arguments[at]), arguments[at + 1 :]
 if (faults / "log").exists():
     sys.stdout.write((faults / "log").read_text())
 environment = {**os.environ, "NV_COMPUTE_PROFILER_PERFWORKS_DIR": "/tmp"}  # noqa: S108
-ended = subprocess.run(program, check=False, env=environment).returncode
+sys.stdout.flush()
+try:
+    ended = subprocess.run(program, check=False, env=environment).returncode
+except KeyboardInterrupt:
+    sys.stdout.write("==PROF== Trying to shutdown target application\n")
+    ended = 130
 prepared = faults / f"report-{report.stem[-1]}"
 if prepared.exists():
     shutil.copyfile(prepared, report)

@@ -2,6 +2,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,63 @@ def test_a_kernel_without_a_launch_is_tried_again_by_its_function(
     assert value_of("--kernel-name", again) == "regex:^(b$)"
     assert value_of("--launch-count", again) == "5"
     assert reasons(result).keys() == {"ncclDevKernel"}
+
+
+def with_loaded_kernel(request: ProgramCapture) -> ProgramCapture:
+    """The same, and a kernel that a library loads by itself."""
+    chosen = request.selection
+    selection = replace(
+        chosen,
+        wanted=(*chosen.wanted, "nvjet_tst"),
+        configurations={**chosen.configurations, "nvjet_tst": {SIZES: 40}},
+    )
+    return replace(request, selection=selection)
+
+
+def test_kernels_that_a_library_loads_have_a_run_of_their_own(
+    setting: Setting,
+) -> None:
+    setting.report(1, ("a(int)", SIZES), ("ns::b<1>(T1 *)", SIZES))
+    setting.report(2, ("nvjet_tst", SIZES))
+    request = with_loaded_kernel(setting.request())
+    result = capture_program(request, read, os.environ)
+    assert [row.profiled_ns for row in result.coverage] == [90, 50, 40]
+    first, second = setting.calls
+    assert value_of("--kernel-name", first) == "regex:^(a.|ns..b.)"
+    assert value_of("--kernel-name", second) == "regex:^(nvjet_tst$)"
+
+
+def test_a_kernel_with_most_of_its_time_not_covered_is_tried_again(
+    setting: Setting,
+) -> None:
+    setting.report(1, ("a(int)", OTHER_SIZES), ("ns::b<1>(T1 *)", SIZES))
+    setting.report(2, ("a(int)", OTHER_SIZES), ("a(int)", SIZES))
+    result = setting.capture()
+    assert [row.profiled_ns for row in result.coverage] == [100, 50]
+    assert len(result.counters) == 3  # no configuration twice
+    (_, again) = setting.calls
+    assert value_of("--kernel-name", again) == "regex:^(a$)"
+
+
+def test_ncu_is_stopped_when_it_finds_nothing_new(setting: Setting) -> None:
+    setting.report(1, ("a(int)", SIZES), ("ns::b<1>(T1 *)", SIZES))
+    (setting.faults / "log").write_text('==PROF== Profiling "k" - 0: 0%....100%\n')
+    request = setting.request("import time; time.sleep(60)", limit_s=50.0, idle_s=0.2)
+    result = capture_program(request, read, os.environ)
+    assert len(result.counters) == 2
+    assert result.warnings == []
+
+
+def test_a_kernel_that_had_not_come_by_then_is_named_with_the_way_out(
+    setting: Setting,
+) -> None:
+    for run in (1, 2):
+        setting.report(run, ("a(int)", SIZES))
+    (setting.faults / "log").write_text('==PROF== Profiling "k" - 0: 0%....100%\n')
+    request = setting.request("import time; time.sleep(60)", limit_s=50.0, idle_s=0.2)
+    result = capture_program(request, read, os.environ)
+    _, reason = reasons(result)["ns::b<1>(T1 *)"]
+    assert "--idle" in reason
 
 
 def test_a_kernel_that_is_not_launched_again_is_named(setting: Setting) -> None:

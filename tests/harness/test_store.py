@@ -220,3 +220,19 @@ def test_a_profile_from_before_timelines_still_loads(
     header["schema_version"] = version
     (recorded / store.HEADER_FILE).write_text(json.dumps(header))
     assert load_profile(recorded).timelines == ()
+
+
+def test_the_bundled_profile_is_the_newest_with_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dsprof.harness.store.BUNDLED_PROFILES", tmp_path)
+    for name, rows in (
+        ("1-sweep", "a\nb\n"),
+        ("2-sweep", "a\nb\n"),
+        ("3-program", "a\n"),
+    ):
+        folder = tmp_path / "h200-sxm" / name
+        folder.mkdir(parents=True)
+        (folder / "profile.json").write_text("{}")
+        (folder / "timing.csv").write_text(rows)
+    assert find_bundled_profile().name == "2-sweep"

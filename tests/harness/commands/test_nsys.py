@@ -8,8 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dsprof.harness.cli import cli
-from dsprof.harness.commands.nsys import profile_program
-from dsprof.harness.commands.recording import Recording
+from dsprof.harness.commands.profile_program import job_of, profile_program
 from dsprof.harness.device import DeviceSpec
 from dsprof.harness.errors import (
     DsprofError,
@@ -78,10 +77,11 @@ class Bench:
         options: dict[str, Any] = {
             "tool": "nsys", "ranges": ["decode"], "every": False, "timeout_s": 30.0,
             "top": 20, "ncu": False, "cache": "cold", "as_json": False,
+            "idle_s": 0.0,
         } | changes  # fmt: skip
-        recording = Recording.of(program, options, self.output)
-        ncu = str(self.tools / "ncu")
-        return profile_program(recording, self.device, ncu, options)
+        ncu = str(self.tools / "ncu") if options["ncu"] else ""
+        job = job_of(program, options, self.output, ncu)
+        return profile_program(job, self.device)
 
 
 @pytest.fixture
