@@ -23,6 +23,7 @@ COMMANDS = {
     "import": "Make a profile of other people's ncu, nsys or torch.profiler files.",
     "roofline": "Draw and tabulate the roofline of a profile, a CSV file or a GPU.",
     "layer": "Add up a layer and the whole model from a profile.",
+    "whatif": "Project a layer and the model onto another machine.",
     "report": "Write the whole report of a profile.",
 }
 # Commands whose name cannot be a module's.

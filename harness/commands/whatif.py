@@ -10,10 +10,7 @@ from dsprof.harness.errors import UsageError
 from dsprof.harness.records import Cache, LayerPath, Phase
 
 if TYPE_CHECKING:
-    from dsprof.analysis.whatif.fit import Fits
-    from dsprof.analysis.whatif.passes import Pass
     from dsprof.analysis.whatif.target import Target
-    from dsprof.harness.profile import Profile
 
 DEFAULT_SEQ_LEN = 1024
 
@@ -111,10 +108,16 @@ def command(
     from dsprof.analysis.whatif.passes import pass_terms
     from dsprof.analysis.whatif.target import source_target
     from dsprof.harness.commands.recorded_size import recorded_kv_len, recorded_size
+    from dsprof.harness.commands.whatif_answer import (
+        Answer,
+        plain_answer,
+        print_answer,
+        write_answer,
+    )
     from dsprof.harness.store import find_bundled_profile, load_profile
 
     loaded = load_profile(find_bundled_profile() if profile is None else profile)
-    targets = _targets(loaded, target, source_target(loaded))
+    targets = _targets(target, source_target(loaded))
     size = recorded_size(
         loaded, Phase(options["phase"]), options["batch_size"], options["seq_len"]
     )
@@ -127,9 +130,24 @@ def command(
             f"No call of {taken.title} has a time in this profile. Choose another "
             "--cache, --path or size."
         )
+    answer = Answer(
+        taken=taken, fits=fits, on=tuple(taken.on(machine) for machine in targets)
+    )
     if output is not None:
-        _write(output, loaded, fits, taken, targets)
+        write_answer(output, answer)
     if as_json:
-        click.echo(json.dumps(_plain(loaded, fits, taken, targets), indent=1))
+        click.echo(json.dumps(plain_answer(answer), indent=1))
     else:
-        _print(loaded, fits, taken, targets)
+        print_answer(answer)
+
+
+def _targets(target: str | None, source: "Target") -> list["Target"]:
+    """The machine that was asked for, or every known GPU other than the source."""
+    from dsprof.analysis.whatif.target import target_of_device
+    from dsprof.analysis.whatif.target_file import find_target
+    from dsprof.harness.device import known_devices
+
+    if target is not None:
+        return [find_target(target, source)]
+    known = (target_of_device(spec, source) for spec in known_devices().values())
+    return [machine for machine in known if machine.name != source.name]

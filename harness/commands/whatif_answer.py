@@ -1,0 +1,175 @@
+"""What dsprof whatif found, printed, as JSON values, and as files."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dsprof.analysis.report.markdown import Table, table, text
+from dsprof.analysis.report.whatif_tables import (
+    assumptions,
+    call_table,
+    impossible_calls,
+    machine_table,
+    sum_table,
+    target_table,
+)
+from dsprof.analysis.whatif.fit import Fits
+from dsprof.analysis.whatif.passes import Pass, PassProjection
+from dsprof.analysis.whatif.projection import Estimate, LayerProjection
+from dsprof.analysis.whatif.target import Target
+from dsprof.harness.commands.printed_table import print_table
+from dsprof.harness.errors import UsageError
+
+PAGE, VALUES = "whatif.md", "whatif.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One pass, the fits behind it, and where it was projected onto."""
+
+    taken: Pass
+    fits: Fits
+    on: tuple[PassProjection, ...]
+
+    @property
+    def targets(self) -> list[Target]:
+        return [self.fits.source, *(one.target for one in self.on)]
+
+
+def print_answer(answer: Answer) -> None:
+    """Tables and the lines that a reader needs with them."""
+    for title, data in _tables(answer):
+        print_table(title, data)
+    for line in _notes(answer):
+        click.echo(line)
+
+
+def write_answer(folder: Path, answer: Answer) -> None:
+    """The same as Markdown, and the values as JSON; files of these names go."""
+    parts = [f"# {text(_title(answer))}"]
+    parts += [f"## {text(title)}\n\n{table(data)}" for title, data in _tables(answer)]
+    parts.append("\n".join(f"* {text(line)}" for line in _notes(answer)))
+    values = json.dumps(plain_answer(answer), indent=1)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / PAGE).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        (folder / VALUES).write_text(values + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"Cannot write {folder}: {error.strerror}. Choose another --output."
+        ) from error
+
+
+def plain_answer(answer: Answer) -> dict[str, Any]:
+    """JSON values; a time is null where the machine lacks what the call needs."""
+    layer = answer.taken.layer
+    return {
+        "source": _plain_target(answer.fits.source),
+        "size": answer.taken.size.title,
+        "kv_len": layer.kv_len,
+        "path": layer.path,
+        "cache": layer.cache,
+        "missing": layer.missing,
+        "targets": [
+            {
+                "target": _plain_target(one.target),
+                "layer": _plain_sum(one.layer),
+                "model": None if one.model is None else _plain_sum(one.model),
+                "calls": _plain_calls(one.layer),
+            }
+            for one in answer.on
+        ],
+    }
+
+
+def _title(answer: Answer) -> str:
+    machines = answer.on[0].target.name if len(answer.on) == 1 else "the known GPUs"
+    return f"{answer.fits.source.name} on {machines}: {answer.taken.title}"
+
+
+def _tables(answer: Answer) -> Iterator[tuple[str, Table]]:
+    """Of one machine its calls and sums; of several, a line each."""
+    if len(answer.on) == 1:
+        yield _title(answer), call_table(answer.on[0].layer)
+        yield "Sums", sum_table(answer.on[0])
+    else:
+        yield _title(answer), machine_table(answer.on)
+    yield "Machines", target_table(answer.targets)
+
+
+def _notes(answer: Answer) -> Iterator[str]:
+    """What the tables do not say."""
+    yield (
+        "Interval: the median error of each kernel's fit on token counts left out of "
+        "it, all to the same side. At most: also with every never reached term about "
+        "to limit the call on the source. *: limited by a term at its rated value."
+    )
+    for line in assumptions(answer.targets):
+        yield f"~ {line}"
+    for one in answer.on:
+        if lacking := impossible_calls(one.layer):
+            yield f"{one.target.name}: sums leave out {lacking}."
+    whole = answer.taken.model
+    if missing := (whole or answer.taken.layer).missing:
+        yield f"≥ is a lower bound. Without a time: {', '.join(missing)}."
+    if whole is None:
+        yield "Whole model: the profile does not say how many layers it has."
+
+
+def _plain_target(target: Target) -> dict[str, Any]:
+    return {
+        "name": target.name,
+        "flops_per_s": dict(target.flops_per_s),
+        "hbm_bytes_per_s": target.hbm_bytes_per_s,
+        "hbm_latency_s": target.hbm_latency_s,
+        "on_chip_bytes": target.on_chip_bytes,
+        "on_chip_bytes_per_s": target.on_chip_bytes_per_s,
+        "launch_latency_s": target.launch_latency_s,
+        "power_w": target.power_w,
+        "assumed": dict(target.assumed),
+    }
+
+
+def _plain_sum(projection: LayerProjection) -> dict[str, Any]:
+    tokens, total = projection.layer.tokens, projection.total
+    return {
+        "measured_s": projection.layer.time_s,
+        "projected": _plain_estimate(total),
+        "tokens_per_s": tokens / total.time_s if total.time_s else None,
+        "is_lower_bound": projection.is_lower_bound,
+        "left_out_error_pct": projection.error_pct,
+    }
+
+
+def _plain_calls(projection: LayerProjection) -> list[dict[str, Any]]:
+    return [
+        {
+            "kernel": one.call.kernel,
+            "op": one.call.op,
+            "count": one.call.count,
+            "measured_s": one.call.time_s,
+            "projected": _plain_estimate(one.estimate),
+            "limit_before": one.before,
+            "limit_after": one.after if one.is_possible else None,
+            "lacking": one.lacking,
+            "left_out_error_pct": one.call.error_pct,
+            "not_identified": one.call.not_identified,
+        }
+        for one in projection.calls
+    ]
+
+
+def _plain_estimate(estimate: Estimate) -> dict[str, float] | None:
+    if not isfinite(estimate.time_s):
+        return None
+    return {
+        "time_s": estimate.time_s,
+        "low_s": estimate.low_s,
+        "high_s": estimate.high_s,
+        "at_most_s": estimate.at_most_s,
+    }
