@@ -1,0 +1,95 @@
+"""How sure a number of the what-if model is: the fits' own errors, and what is fitted.
+
+A level is high where the fits of the calls concerned are within 10 % on token counts
+that were left out of them, and less than a tenth of the time rests on terms that the
+sweep never reached; medium within twice those; low beyond.
+"""
+
+import math
+from collections.abc import Collection, Sequence
+
+from dsprof.analysis.npu.layers import SizedLayer
+from dsprof.analysis.npu.section import Confidence, Level
+from dsprof.analysis.numerals import plural, significant
+from dsprof.analysis.whatif.terms import CallTerms, Term
+
+HIGH_ERROR_PCT = 10.0
+HIGH_UNREACHED_PCT = 10.0
+MEDIUM_FACTOR = 2
+
+
+def of_layers(
+    layers: Sequence[SizedLayer], terms: Collection[Term], *, missing: int = 0
+) -> Confidence:
+    """Confidence in a projection of these layers along these terms."""
+    error_pct = fit_error_pct(layers)
+    unreached_pct = max(not_identified_pct(layers, term) for term in terms)
+    if math.isnan(error_pct):
+        return Confidence(
+            level=Level.LOW,
+            reason="the sweep has too few sizes to leave one out of any fit of "
+            + " and ".join(layer.title for layer in layers),
+        )
+    reason = (
+        f"fits off by {significant(error_pct)} % on token counts left out, weighted "
+        f"by time; the sweep never reached the "
+        f"{' or '.join(name_of(term) for term in terms)} term in "
+        f"{significant(unreached_pct)} % of the time of the calls that have one"
+    )
+    if missing:
+        reason += f"; {plural(missing, 'call')} without a time"
+    return Confidence(
+        level=_level(error_pct, unreached_pct, whole=not missing), reason=reason
+    )
+
+
+def name_of(term: Term) -> str:
+    """A term as the report's sentences name it."""
+    return {Term.HBM: "HBM", Term.ON_CHIP: "on-chip"}.get(term, str(term))
+
+
+def fit_error_pct(layers: Sequence[SizedLayer]) -> float:
+    """Mean of the calls' left-out errors, weighted by their time; NaN without one.
+
+    A call of a kernel with too few sizes for such an error does not count.
+    """
+    known = [
+        (call.time_s, call.terms.error_pct)
+        for layer in layers
+        for call in layer.calls
+        if not math.isnan(call.terms.error_pct)
+    ]
+    total_s = sum(time_s for time_s, _ in known)
+    return (
+        sum(time_s * error for time_s, error in known) / total_s if known else math.nan
+    )
+
+
+def not_identified_pct(layers: Sequence[SizedLayer], term: Term) -> float:
+    """Percent of the time of calls with a term in which its efficiency is not known."""
+    calls = [call for layer in layers for call in layer.calls if has(call.terms, term)]
+    total_s = sum(call.time_s for call in calls)
+    unknown_s = sum(call.time_s for call in calls if term in call.terms.not_identified)
+    return 100 * unknown_s / total_s if total_s else 0.0
+
+
+def has(call: CallTerms, term: Term) -> bool:
+    """Whether a call asks anything of that resource."""
+    return bool(
+        {
+            Term.TENSOR: call.tensor_s,
+            Term.VECTOR: call.vector_s,
+            Term.HBM: call.hbm_s,
+            Term.ON_CHIP: call.on_chip_s,
+            Term.FIXED: call.fixed_s,
+        }[term]
+    )
+
+
+def _level(error_pct: float, unreached_pct: float, *, whole: bool) -> Level:
+    for level, factor in ((Level.HIGH, 1), (Level.MEDIUM, MEDIUM_FACTOR)):
+        close = error_pct <= factor * HIGH_ERROR_PCT
+        reached = unreached_pct <= factor * HIGH_UNREACHED_PCT
+        if close and reached and (whole or level is Level.MEDIUM):
+            return level
+    return Level.LOW

@@ -1,0 +1,128 @@
+"""npu.md: what a profile says to the designer of an inference accelerator."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dsprof.analysis.npu.layers import NpuData, npu_data
+from dsprof.analysis.npu.link_bytes import Parallel
+from dsprof.analysis.npu.report import ONE_CHIP, npu_sections
+from dsprof.analysis.npu.section import Grid, Recommendation, Section
+from dsprof.analysis.numerals import plural
+from dsprof.analysis.report.markdown import Code, Table
+from dsprof.analysis.report.roofline import FigureLink
+from dsprof.analysis.report.template import render
+from dsprof.harness.profile import Profile
+
+LIMITS_FIGURE = FigureLink(
+    path="figures/npu-limits.png", title="What limits the layer, by size"
+)
+ENERGY_FIGURE = FigureLink(
+    path="figures/npu-energy.png", title="Energy of a token in one layer"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SectionView:
+    """One section with its tables, and the figure that belongs to it."""
+
+    number: int
+    section: Section
+    tables: list[tuple[str, Table]]
+    figures: list[FigureLink]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NpuView:
+    """Everything that npu.md.j2 prints."""
+
+    profile: Profile
+    basis: str
+    missing: tuple[str, ...]
+    overview: Table
+    sections: list[SectionView]
+
+
+def render_npu(
+    profile: Profile,
+    *,
+    data: NpuData | None = None,
+    parallel: Parallel = ONE_CHIP,
+    figures: Sequence[FigureLink] = (),
+) -> str | None:
+    """The page as Markdown; None for a profile without a row of any kind.
+
+    ``data`` is for a caller that has it. ``parallel`` adds its chips to the usual ones
+    of the interconnect section. ``figures`` are those that will lie beside the page.
+    """
+    if not (profile.measurements or profile.counters or profile.timelines):
+        return None
+    known = npu_data(profile) if data is None else data
+    sections = npu_sections(known, parallel)
+    return render(
+        "npu.md.j2",
+        NpuView(
+            profile=profile,
+            basis=_basis(known),
+            missing=known.missing,
+            overview=_overview(sections),
+            sections=[
+                SectionView(
+                    number=number,
+                    section=section,
+                    tables=[(grid.title, _table(grid)) for grid in section.tables],
+                    figures=[one for one in figures if one in _OF[number]]
+                    if number in _OF
+                    else [],
+                )
+                for number, section in enumerate(sections, start=1)
+            ],
+        ),
+    )
+
+
+_OF = {1: (LIMITS_FIGURE,), 9: (ENERGY_FIGURE,)}
+
+
+def _basis(data: NpuData) -> str:
+    """Of what the page speaks: sizes, path, cache state."""
+    if not data.layers:
+        count = plural(len(data.profile.measurements), "planned point")
+        return f"No layer can be added up: none of {count} has a time."
+    titles = ", ".join(layer.title for layer in data.layers)
+    if not data.whole:
+        return (
+            f"Every timed call once at {titles}, {data.cache} L2: the profile does not "
+            "say which calls make a layer."
+        )
+    return f"One MoE layer, path {data.path}, at {titles}, {data.cache} L2."
+
+
+def _overview(sections: Sequence[Section]) -> Table:
+    return Table(
+        headings=(
+            *("Section", "Recommendation", "Number", "Sensitivity"),
+            *("Confidence", "Evidence"),
+        ),
+        rows=[
+            (
+                section.topic.value,
+                one.title,
+                one.number,
+                one.sensitivity,
+                one.confidence.level.value,
+                _evidence(one),
+            )
+            for section in sections
+            for one in section.recommendations
+        ],
+    )
+
+
+def _evidence(one: Recommendation) -> Code:
+    more = one.row_count - len(one.rows)
+    rest = f" and {more} more" if more else ""
+    return Code(f"{', '.join(one.rows)}{rest}")
+
+
+def _table(grid: Grid) -> Table:
+    return Table(headings=grid.headings, rows=grid.rows)
