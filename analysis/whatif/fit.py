@@ -1,124 +1,83 @@
-"""The what-if model of each kernel, fitted on its own sweep."""
+"""The what-if model of a profile: every kernel's fit, and how far each is off."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+from dsprof.analysis.whatif.kernel_fit import KernelFit, fit_kernel
+from dsprof.analysis.whatif.left_out import (
+    LeftOutPoint,
+    errors,
+    extrapolated,
+    left_out,
+    ratio_quantiles,
+)
 from dsprof.analysis.whatif.target import Target, source_target
-from dsprof.analysis.whatif.terms import Term
-from dsprof.analysis.whatif.work import Work, timed_works
+from dsprof.analysis.whatif.work import Sweep, sweeps
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import Cache
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+__all__ = ["COVERED", "Fits", "KernelFit", "fit_kernels"]
 
-_SHARED = (Term.TENSOR, Term.VECTOR, Term.HBM, Term.ON_CHIP)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelFit:
-    """What a kernel reaches of each resource, and its fixed part a launch.
-
-    ``slowdown`` is the fitted over the rated time of a term: 1 over its efficiency.
-    Terms that no point of the sweep reaches stand in ``not_identified`` at 1.
-    """
-
-    kernel: str
-    points: int
-    slowdown: Mapping[Term, float]
-    fixed_s: float  # a launch
-    not_identified: tuple[Term, ...]
-    error_pct: float  # median, on token counts left out of the fit
-
-    def term_s(self, work: Work, source: Target) -> dict[Term, float]:
-        """Fitted seconds of each term of a call."""
-        rated = rated_s(work, source)
-        terms = {term: self.slowdown[term] * seconds for term, seconds in rated.items()}
-        return terms | {Term.FIXED: self.fixed_s * work.launches}
-
-    def time_s(self, work: Work, source: Target) -> float:
-        terms = self.term_s(work, source)
-        fixed = terms.pop(Term.FIXED)
-        return max(terms.values()) + fixed
+COVERED = 0.8  # of left-out points lie in the interval of their kernel
+# Where nothing can be left out at all, a time is only known to its order.
+_UNKNOWN_PCT = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fits:
-    """The fits of all kernels of a profile in one cache state."""
+    """The fits of all kernels of a profile in one cache state.
+
+    ``left_out`` has each point as predicted without its token count, ``extrapolated``
+    those of 4096 tokens and more as predicted from 1024 and fewer.
+    """
 
     cache: Cache
     source: Target
     kernels: Mapping[str, KernelFit]
     reasons: Mapping[str, str]  # kernels without a fit, and why
-
-
-def rated_s(work: Work, source: Target) -> dict[Term, float]:
-    return {
-        Term.TENSOR: work.rated_tensor_s(source),
-        Term.VECTOR: work.rated_vector_s(source),
-        Term.HBM: work.rated_hbm_s(source),
-        Term.ON_CHIP: work.rated_on_chip_s(source),
-    }
+    left_out: Mapping[str, tuple[LeftOutPoint, ...]]
+    extrapolated: Mapping[str, tuple[LeftOutPoint, ...]]
 
 
 def fit_kernels(profile: Profile, cache: Cache) -> Fits:
     """Fit every kernel that has a timed point in this cache state."""
     source = source_target(profile)
-    by_kernel: dict[str, list[Work]] = {}
-    for work in timed_works(profile, cache):
-        by_kernel.setdefault(work.row.point.kernel, []).append(work)
+    found = sweeps(profile, cache)
+    apart = {name: tuple(left_out(sweep, source)) for name, sweep in found.items()}
+    others = errors(point for points in apart.values() for point in points)
     names = dict.fromkeys(row.point.kernel for row in profile.measurements)
     return Fits(
         cache=cache,
         source=source,
-        kernels={name: _fit(name, works, source) for name, works in by_kernel.items()},
+        kernels={
+            name: _with_errors(_fit(sweep, source), apart[name], others.p90_pct)
+            for name, sweep in found.items()
+        },
         reasons={
-            name: f"no point has a {cache} time"
-            for name in names
-            if name not in by_kernel
+            name: f"no point has a {cache} time" for name in names if name not in found
+        },
+        left_out=apart,
+        extrapolated={
+            name: tuple(extrapolated(sweep, source)) for name, sweep in found.items()
         },
     )
 
 
-def _fit(name: str, works: Sequence[Work], source: Target) -> KernelFit:
-    import numpy as np
-    from scipy.optimize import least_squares
+def _fit(sweep: Sweep, source: Target) -> KernelFit:
+    return fit_kernel(sweep.kernel, sweep.works()[0], source)
 
-    rated = np.array([list(rated_s(work, source).values()) for work in works])
-    launches = np.array([work.launches for work in works])
-    time_s = np.array([work.time_s for work in works])
 
-    def log_ratio(parameters: "NDArray[np.float64]") -> "NDArray[np.float64]":
-        slowest = (rated * np.exp(parameters[:-1])).max(axis=1)
-        fixed = launches * np.exp(parameters[-1])
-        return np.asarray(np.log((slowest + fixed) / time_s), dtype=np.float64)
-
-    start = np.zeros(rated.shape[1] + 1)
-    start[-1] = np.log(0.8 * (time_s / launches).min())
-    best = least_squares(
-        log_ratio,
-        start,
-        bounds=([0] * rated.shape[1] + [-20], [7] * rated.shape[1] + [0]),
-        loss="soft_l1",
-        f_scale=0.1,
-    )
-    slowdown = np.exp(best.x[:-1])
-    reached = set((rated * slowdown).argmax(axis=1))
-    residuals = np.abs(np.expm1(best.fun))
-    return KernelFit(
-        kernel=name,
-        points=len(works),
-        slowdown={
-            term: float(slowdown[at]) if at in reached else 1.0
-            for at, term in enumerate(_SHARED)
-        },
-        fixed_s=float(np.exp(best.x[-1])),
-        not_identified=tuple(
-            term
-            for at, term in enumerate(_SHARED)
-            if at not in reached and rated[:, at].any()
-        ),
-        error_pct=100 * float(np.median(residuals)),
+def _with_errors(
+    fit: KernelFit, points: tuple[LeftOutPoint, ...], others_pct: float
+) -> KernelFit:
+    """The fit with its left-out error; without one, that of the worse other kernels."""
+    if not points:
+        known = others_pct == others_pct  # noqa: PLR0124 -- not NaN
+        error_pct = others_pct if known else _UNKNOWN_PCT
+        off = 1 + error_pct / 100
+        return replace(fit, error_pct=error_pct, spread=(1 / off, off))
+    return replace(
+        fit,
+        error_pct=errors(points).median_pct,
+        spread=ratio_quantiles(points, COVERED),
     )

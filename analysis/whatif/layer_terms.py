@@ -82,6 +82,7 @@ def call_terms(fits: Fits, work: Work) -> CallTerms:
         on_chip_bytes=work.on_chip_bytes,
         footprint_bytes=float(work.row.total_bytes),
         error_pct=fit.error_pct,
+        spread=fit.spread,
         not_identified=fit.not_identified,
     )
 

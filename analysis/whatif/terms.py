@@ -53,6 +53,7 @@ class CallTerms:
     on_chip_bytes: float  # that the on-chip memory delivers
     footprint_bytes: float  # compulsory bytes: what would have to be resident
     error_pct: float  # median error of the fit on token counts left out of it
+    spread: tuple[float, float] = (1.0, 1.0)  # of measured over predicted, left out
     not_identified: tuple[Term, ...] = ()
 
 
