@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsprof.analysis.whatif.project import Machines
-from dsprof.analysis.whatif.residency import Residency
+from dsprof.analysis.whatif.residency import TENSOR, Residency
 from dsprof.analysis.whatif.terms import LayerTerms
 from dsprof.harness.device import Datapath
 from dsprof.harness.errors import UsageError
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 COST_TOML = Path(__file__).with_name("cost.toml")
 TERA, MEGA, PICO = 1e12, 1e6, 1e-12
-TENSOR = tuple(path for path in Datapath if path is not Datapath.FP32)
 AREA_KEYS = (
     "fixed_mm2",
     *(f"{path}_mm2_per_tflop_per_s" for path in Datapath),
@@ -57,7 +56,7 @@ class CostModel:
         import numpy as np
 
         tensor: Values = 0.0
-        for path in TENSOR:
+        for path in sorted(TENSOR):
             tensor = np.maximum(tensor, self._datapath_mm2(machines, path))
         own = self.values
         return (

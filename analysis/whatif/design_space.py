@@ -208,15 +208,27 @@ def design_machines(source: Target, values: "Mapping[Resource, Array]") -> Machi
     import numpy as np
 
     spread = dict(zip(values, np.ix_(*values.values()), strict=True)) if values else {}
-    named = [resource for resource in spread if _is_tensor(resource)]
-    for resource, datapath in DATAPATHS.items():
-        own = source.flops_per_s.get(datapath)
-        if not named or resource in spread or not _is_tensor(resource) or own is None:
-            continue
-        first = value_of(source, named[0])
-        if first is not None:
-            spread[resource] = spread[named[0]] * (own / first)
+    for resource, leader in tied_datapaths(source, values).items():
+        own, first = value_of(source, resource), value_of(source, leader)
+        if own is not None and first is not None:
+            spread[resource] = spread[leader] * (own / first)
     return machines_with(source, spread)
+
+
+def tied_datapaths(
+    source: Target, values: "Mapping[Resource, Array]"
+) -> dict[Resource, Resource]:
+    """Tensor rates that a sweep does not name, with the one that they go with."""
+    leader = next((one for one in values if _is_tensor(one)), None)
+    if leader is None or value_of(source, leader) is None:
+        return {}
+    return {
+        resource: leader
+        for resource in DATAPATHS
+        if _is_tensor(resource)
+        and resource not in values
+        and value_of(source, resource) is not None
+    }
 
 
 def _is_tensor(resource: Resource) -> bool:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from dsprof.analysis.whatif.grid import layer_seconds_on
 from dsprof.analysis.whatif.residency import ONE_LAYER_HELD, Held, Residency
 from dsprof.analysis.whatif.resource import (
+    RATES,
     Resource,
     machines_with,
+    target_with,
     value_of,
 )
 from dsprof.analysis.whatif.split import Split, split
@@ -48,6 +50,8 @@ class Knee:
     value: float | None
     time_s: float | None  # of the layer at the knee
     is_below_gain: bool = False
+    next_limit: Resource | None = None  # limits most of the time beyond the knee
+    next_share: float = 0.0  # its part of that time
 
 
 def knee(
@@ -71,9 +75,10 @@ def knee(
 
     parts = split(layer, machine, residency, resource)
     better, is_below_gain = _falls_to(parts, gain)
-    value = None
+    value, following = None, None
     if better is not None:
         value = own / better if resource is Resource.LAUNCH else own * better
+        following = _next_limit(layer, machine, residency, resource, value)
     return Knee(
         layer=layer,
         resource=resource,
@@ -83,7 +88,27 @@ def knee(
         value=value,
         time_s=None if better is None else parts.seconds(better),
         is_below_gain=is_below_gain,
+        next_limit=following[0] if following else None,
+        next_share=following[1] if following else 0.0,
     )
+
+
+def _next_limit(
+    layer: LayerTerms,
+    machine: Target,
+    residency: Residency,
+    resource: Resource,
+    value: float,
+) -> tuple[Resource, float] | None:
+    """The other resource with the largest part of the time at the knee, if any."""
+    there = target_with(machine, resource, value)
+    shares = {
+        other: split(layer, there, residency, other).limited_share(with_more=False)
+        for other in RATES
+        if other is not resource
+    }
+    most = max(shares, key=lambda other: shares[other])
+    return (most, shares[most]) if shares[most] else None
 
 
 def _falls_to(parts: Split, gain: float) -> tuple[float | None, bool]:

@@ -1,4 +1,4 @@
-"""What stays on chip: the sizes that would have to, and what that saves of HBM traffic.
+"""What stays on chip in a memory of another size, and what that saves of HBM traffic.
 
 The rule, for a memory of C bytes in place of the source's C0:
 
@@ -17,21 +17,19 @@ device that holds one layer, this is the most that capacity can save: a device t
 holds several passes through all of them before it sees a byte again.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dsprof.analysis.whatif.project import Machines, call_terms_on
 from dsprof.analysis.whatif.terms import CallTerms, LayerTerms, Term
+from dsprof.harness.device import Datapath
 from dsprof.harness.profile import Profile
-from dsprof.harness.records import Phase
 
 if TYPE_CHECKING:
     from dsprof.analysis.whatif.project import Values
 
-KV_BYTES_PER_NUMBER = 2  # the latent KV cache is kept in BF16
+TENSOR = frozenset(Datapath) - {Datapath.FP32}
 EXPERTS = "experts"  # how the ops of the routed experts begin
-ATTENTION = "Attention"  # category of the calls that read the KV cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +66,11 @@ ONE_LAYER_HELD = Held()
 
 def is_expert(call: CallTerms) -> bool:
     """Whether it reads weights of routed experts: a matrix product of their ops."""
-    return call.op.startswith(EXPERTS) and bool(call.tensor_s)
+    return call.op.startswith(EXPERTS) and has_tensor_work(call)
+
+
+def has_tensor_work(call: CallTerms) -> bool:
+    return any(count for path, count in call.flops.items() if path in TENSOR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,90 +145,3 @@ def terms_on(
         terms[Term.ON_CHIP], kept / machines.on_chip_bytes_per_s
     )
     return terms
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResidentSet:
-    """On-chip bytes at which a part of one layer stays from pass to pass."""
-
-    title: str
-    bytes: float
-    source: str  # the sum, or the rows that it comes from
-
-
-def kv_bytes(model: Mapping[str, int], batch_size: int, kv_len: int) -> float | None:
-    """Latent KV cache of one layer: kv_lora_rank + qk_rope_head_dim numbers a token.
-
-    None where the profile lacks a size.
-    """
-    if "kv_lora_rank" not in model or "qk_rope_head_dim" not in model:
-        return None
-    width = model["kv_lora_rank"] + model["qk_rope_head_dim"]
-    return float(batch_size * kv_len * width * KV_BYTES_PER_NUMBER)
-
-
-def weight_sets(layers: Sequence[LayerTerms], held: Held) -> list[ResidentSet]:
-    """The layer's weights, by the footprints at its fewest decode tokens.
-
-    There a matrix product's compulsory bytes are its weights: its inputs and outputs
-    are a few kilobytes. Norm weights (under 15 KB each) are not counted.
-    """
-    decode = [layer for layer in layers if layer.phase is Phase.DECODE]
-    if not decode:
-        return []
-    layer = min(decode, key=lambda one: one.tokens)
-    rows = f"footprints at decode B={layer.batch_size}, {layer.path}"
-    dense = [
-        call
-        for call in layer.calls
-        if call.tensor_s and not is_expert(call) and call.category != ATTENTION
-    ]
-    experts = [call for call in layer.calls if is_expert(call)]
-    found = []
-    if dense:
-        total = sum(call.count * call.footprint_bytes for call in dense)
-        names = ", ".join(f"{call.kernel} {call.op}" for call in dense)
-        title = "weights outside the routed experts"
-        found.append(ResidentSet(title=title, bytes=total, source=f"{rows}: {names}"))
-    if experts:
-        chosen = sum(call.count * call.footprint_bytes for call in experts)
-        share = held.share_read(layer.tokens)
-        found += [
-            ResidentSet(
-                title=f"routed experts that {layer.tokens} tokens choose",
-                bytes=chosen,
-                source=f"{rows}: {', '.join(call.op for call in experts)}",
-            ),
-            ResidentSet(
-                title="all routed experts",
-                bytes=chosen / share,
-                source=f"the row above over the share {share:.4g} of the experts",
-            ),
-        ]
-    return found
-
-
-def kv_sets(profile: Profile, layers: Sequence[LayerTerms]) -> list[ResidentSet]:
-    """The KV cache of one layer at each batch size and context of the decode layers."""
-    model = {one.name: one.value for one in profile.model}
-    sizes = {
-        (layer.batch_size, layer.kv_len)
-        for layer in layers
-        if layer.phase is Phase.DECODE and layer.kv_len is not None
-    }
-    found = []
-    for batch_size, kv_len in sorted(sizes):
-        total = kv_bytes(model, batch_size, kv_len)
-        if total is None:
-            continue
-        width = model["kv_lora_rank"] + model["qk_rope_head_dim"]
-        found.append(
-            ResidentSet(
-                title=f"KV cache, B={batch_size}, kv_len {kv_len}",
-                bytes=total,
-                source=(
-                    f"{batch_size} x {kv_len} x {width} x {KV_BYTES_PER_NUMBER} bytes"
-                ),
-            )
-        )
-    return found

@@ -93,6 +93,20 @@ def machines_with(target: Target, values: "Mapping[Resource, Values]") -> Machin
     )
 
 
+def target_with(target: Target, resource: Resource, value: float) -> Target:
+    """The same machine with another amount of one resource."""
+    path = resource.datapath
+    if path is not None:
+        return replace(target, flops_per_s={**target.flops_per_s, path: value})
+    if resource is Resource.BANDWIDTH:
+        return replace(target, hbm_bytes_per_s=value)
+    if resource is Resource.ON_CHIP_CAPACITY:
+        return replace(target, on_chip_bytes=value)
+    if resource is Resource.ON_CHIP_BANDWIDTH:
+        return replace(target, on_chip_bytes_per_s=value)
+    return replace(target, launch_latency_s=value)
+
+
 def scaled(target: Target, resource: Resource, factors: "Values") -> Machines:
     """The machine with so many times of one resource; as it is if it lacks that."""
     value = value_of(target, resource)
@@ -108,3 +122,14 @@ def amount(resource: Resource, value: float) -> str:
     if resource is Resource.ON_CHIP_CAPACITY:
         return scaled_bytes(value)
     return f"{scaled_bytes(value)}/s"
+
+
+def scale_of(resource: Resource) -> tuple[float, str]:
+    """What a number on an axis is divided by, and the unit that it then has."""
+    if resource.datapath is not None:
+        return 1e12, "TFLOP/s"
+    if resource is Resource.LAUNCH:
+        return 1e-6, "us"
+    if resource is Resource.ON_CHIP_CAPACITY:
+        return 1e6, "MB"
+    return 1e12, "TB/s"
