@@ -5,19 +5,15 @@ from collections.abc import Sequence
 from dsprof.analysis.numerals import MISSING, plural, significant
 from dsprof.analysis.report.hardware import datapath_name
 from dsprof.analysis.report.markdown import Cell, Code, Table
+from dsprof.analysis.report.whatif_names import MEGA, MICRO, TERA, TERM_NAMES
 from dsprof.analysis.whatif.passes import PassProjection
 from dsprof.analysis.whatif.projection import CallProjection, LayerProjection
 from dsprof.analysis.whatif.target import Target
-from dsprof.analysis.whatif.terms import Term
 from dsprof.harness.device import Datapath
 
-MICRO, TERA, MEGA = 1e6, 1e12, 1e6
-TERM_NAMES = {
-    Term.TENSOR: "tensor",
-    Term.VECTOR: "vector",
-    Term.HBM: "HBM",
-    Term.ON_CHIP: "on-chip",
-    Term.FIXED: "fixed",
+ASSUMED_NAMES = {
+    "on_chip_bytes_per_s": "On-chip bandwidth",
+    "launch_latency_s": "Launch latency",
 }
 RATED = "*"  # marks a limit that no point of the kernel's sweep reached
 
@@ -98,13 +94,16 @@ def target_table(targets: Sequence[Target]) -> Table:
 
 
 def assumptions(targets: Sequence[Target]) -> list[str]:
-    """One line a value that nobody states, with the machines that it is assumed of."""
+    """One line a value of ``target_table`` that nobody states, with its machines."""
     machines: dict[tuple[str, str], list[str]] = {}
     for target in targets:
-        for key, why in target.assumed.items():
-            machines.setdefault((key, why), []).append(target.name)
+        for key, name in ASSUMED_NAMES.items():
+            if key in target.assumed:
+                found = machines.setdefault((name, target.assumed[key]), [])
+                found.append(target.name)
     return [
-        f"{key} of {', '.join(names)}: {why}." for (key, why), names in machines.items()
+        f"{name} of {', '.join(names)}: {why}."
+        for (name, why), names in machines.items()
     ]
 
 

@@ -33,6 +33,7 @@ class Pass:
     size: ProblemSize
     layer: LayerTerms
     model: LayerTerms | None
+    fits: Fits
 
     @property
     def title(self) -> str:
@@ -44,8 +45,10 @@ class Pass:
     def on(self, target: Target) -> PassProjection:
         return PassProjection(
             size=self.size,
-            layer=project_layer(self.layer, target),
-            model=None if self.model is None else project_layer(self.model, target),
+            layer=project_layer(self.layer, target, self.fits),
+            model=None
+            if self.model is None
+            else project_layer(self.model, target, self.fits),
         )
 
 
@@ -62,4 +65,5 @@ def pass_terms(
         size=size,
         layer=layer_terms(profile, fits, size, path, kv_len, fits.cache),
         model=model_terms(profile, fits, size, path, kv_len, fits.cache),
+        fits=fits,
     )

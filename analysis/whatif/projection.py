@@ -1,15 +1,16 @@
 """A layer's time on another machine, with how far it may be wrong.
 
-Two bounds stand beside every projected time. The interval is the time give or take the
-median error of the kernel's fit on token counts that were left out of it. ``at_most_s``
-adds what the sweep cannot exclude: a term that no point reached may have been about to
-limit the call, and then it grows by its own resource alone.
+Two bounds stand beside every projected time. The interval holds the share of the
+kernel's points that ``fit.COVERED`` says, each as seen by a fit without its token
+count. ``at_most_s`` adds what the sweep cannot exclude: a term that no point reached
+may have been about to limit the call, and then it grows by its own resource alone.
 """
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from dsprof.analysis.whatif.fit import Fits
 from dsprof.analysis.whatif.project import (
     Machines,
     call_seconds,
@@ -104,29 +105,29 @@ class LayerProjection:
         return sum(seconds * call.error_pct for seconds, call in timed) / whole_s
 
 
-def project_layer(layer: LayerTerms, target: Target) -> LayerProjection:
+def project_layer(layer: LayerTerms, target: Target, fits: Fits) -> LayerProjection:
     """Every call of the layer on the target."""
     return LayerProjection(
         layer=layer,
         target=target,
-        calls=tuple(project_call(call, layer.source, target) for call in layer.calls),
+        calls=tuple(project_call(call, target, fits) for call in layer.calls),
     )
 
 
-def project_call(call: CallTerms, source: Target, target: Target) -> CallProjection:
+def project_call(call: CallTerms, target: Target, fits: Fits) -> CallProjection:
     """One call on the target; its time is infinite where that lacks a datapath."""
-    machines = Machines.of(target)
+    source, machines = fits.source, Machines.of(target)
     time_s = float(call_seconds(call, source, machines))
-    error = call.error_pct / 100
+    low, high = fits.kernels[call.kernel].spread
     longest_s = max(time_s, _with_unreached_terms(call, source, machines))
     needed = (*call.tensor_s, *((Datapath.FP32,) if call.vector_s else ()))
     return CallProjection(
         call=call,
         estimate=Estimate(
             time_s=time_s,
-            low_s=time_s / (1 + error),
-            high_s=time_s * (1 + error),
-            at_most_s=longest_s * (1 + error),
+            low_s=time_s * low,
+            high_s=time_s * high,
+            at_most_s=longest_s * high,
         ),
         before=limiting_term(call, source, source),
         after=limiting_term(call, source, target),

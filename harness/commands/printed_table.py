@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dsprof.analysis.report.markdown import Table
 
-PIPE_WIDTH = 180  # a pipe has no width, and 80 columns break names
+PIPE_WIDTH = 200  # a pipe has no width, and 80 columns break names
 NAMES = {"Kernel", "Op"}  # are to be copied, and so never wrapped
 
 

@@ -130,9 +130,7 @@ def command(
             f"No call of {taken.title} has a time in this profile. Choose another "
             "--cache, --path or size."
         )
-    answer = Answer(
-        taken=taken, fits=fits, on=tuple(taken.on(machine) for machine in targets)
-    )
+    answer = Answer(taken=taken, on=tuple(taken.on(machine) for machine in targets))
     if output is not None:
         write_answer(output, answer)
     if as_json:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from dsprof.analysis.report.markdown import Table, table, text
+from dsprof.analysis.report.whatif_fits import left_out_line
 from dsprof.analysis.report.whatif_tables import (
     assumptions,
     call_table,
@@ -18,7 +19,7 @@ from dsprof.analysis.report.whatif_tables import (
     sum_table,
     target_table,
 )
-from dsprof.analysis.whatif.fit import Fits
+from dsprof.analysis.whatif.fit import COVERED
 from dsprof.analysis.whatif.passes import Pass, PassProjection
 from dsprof.analysis.whatif.projection import Estimate, LayerProjection
 from dsprof.analysis.whatif.target import Target
@@ -30,15 +31,14 @@ PAGE, VALUES = "whatif.md", "whatif.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One pass, the fits behind it, and where it was projected onto."""
+    """One pass and where it was projected onto."""
 
     taken: Pass
-    fits: Fits
     on: tuple[PassProjection, ...]
 
     @property
     def targets(self) -> list[Target]:
-        return [self.fits.source, *(one.target for one in self.on)]
+        return [self.taken.fits.source, *(one.target for one in self.on)]
 
 
 def print_answer(answer: Answer) -> None:
@@ -69,7 +69,7 @@ def plain_answer(answer: Answer) -> dict[str, Any]:
     """JSON values; a time is null where the machine lacks what the call needs."""
     layer = answer.taken.layer
     return {
-        "source": _plain_target(answer.fits.source),
+        "source": _plain_target(answer.taken.fits.source),
         "size": answer.taken.size.title,
         "kv_len": layer.kv_len,
         "path": layer.path,
@@ -89,7 +89,7 @@ def plain_answer(answer: Answer) -> dict[str, Any]:
 
 def _title(answer: Answer) -> str:
     machines = answer.on[0].target.name if len(answer.on) == 1 else "the known GPUs"
-    return f"{answer.fits.source.name} on {machines}: {answer.taken.title}"
+    return f"{answer.taken.fits.source.name} on {machines}: {answer.taken.title}"
 
 
 def _tables(answer: Answer) -> Iterator[tuple[str, Table]]:
@@ -104,10 +104,12 @@ def _tables(answer: Answer) -> Iterator[tuple[str, Table]]:
 
 def _notes(answer: Answer) -> Iterator[str]:
     """What the tables do not say."""
+    yield left_out_line(answer.taken.fits)
     yield (
-        "Interval: the median error of each kernel's fit on token counts left out of "
-        "it, all to the same side. At most: also with every never reached term about "
-        "to limit the call on the source. *: limited by a term at its rated value."
+        f"Interval: where {100 * COVERED:.0f} % of a kernel's points lie that its fit "
+        "has not seen; sums as if all erred to one side. At most: also with every term "
+        "that was never reached about to limit the call on the source. *: limited by "
+        "such a term, at its rated value."
     )
     for line in assumptions(answer.targets):
         yield f"~ {line}"
