@@ -9,6 +9,7 @@ from dsprof.analysis.findings import Finding
 from dsprof.analysis.npu.confidence import of_layers
 from dsprof.analysis.npu.counted import counted_parts, labels_by_weight, weighted_mean
 from dsprof.analysis.npu.layers import NpuData, SizedCall, SizedLayer
+from dsprof.analysis.npu.link_bytes import MoeSizes, kv_transfer_bytes
 from dsprof.analysis.npu.section import (
     Grid,
     Recommendation,
@@ -18,10 +19,9 @@ from dsprof.analysis.npu.section import (
     found,
 )
 from dsprof.analysis.npu.slack import percent
-from dsprof.analysis.npu.weights import EXPERTS, weight_bytes
+from dsprof.analysis.npu.weights import ATTENTION, EXPERTS, weight_bytes
 from dsprof.analysis.numerals import plural, scaled_bytes, significant
 from dsprof.analysis.whatif.project import Machines, layer_seconds
-from dsprof.analysis.whatif.residency import ATTENTION, kv_bytes
 from dsprof.analysis.whatif.terms import CallTerms, Term
 from dsprof.harness.records import Cache
 
@@ -160,10 +160,10 @@ def _kv_of(data: NpuData, layer: SizedLayer, call: SizedCall) -> float:
     """Bytes of the KV cache that an attention call of decode reads."""
     if not layer.is_decode or call.row.category != ATTENTION:
         return 0.0
-    kv_len = call.row.point.kv_len
-    if kv_len is None:
+    sizes, kv_len = MoeSizes.of(data.model), call.row.point.kv_len
+    if sizes is None or kv_len is None:
         return 0.0
-    cached = kv_bytes(data.model, layer.size.batch_size, kv_len) or 0.0
+    cached = layer.size.batch_size * kv_len * kv_transfer_bytes(sizes)
     return min(cached, float(call.row.bytes_read))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dsprof.harness.ceiling import Ceiling, Duration, Pattern
 from dsprof.harness.device import Datapath
 from dsprof.harness.profile import Profile
-from dsprof.harness.records import Measurement
+from dsprof.harness.records import Cache, Measurement
 
 REFRESH_S = 0.1  # of NVML's power reading, see Timing
 PICO = 1e-12
@@ -78,8 +78,8 @@ class EnergyModel:
 
 def replays_s(profile: Profile, row: Measurement) -> float:
     """How long the warm replays of a point lasted, in front of its cold reading."""
-    warm = row.warm
-    if warm is None or warm.calls_per_sample is None:
+    warm, first = row.warm, next(iter(profile.sweep.caches), None)
+    if warm is None or warm.calls_per_sample is None or first is not Cache.WARM:
         return 0.0
     replays = profile.sweep.warmups + warm.samples
     return replays * warm.calls_per_sample * warm.median_us * 1e-6

@@ -120,7 +120,7 @@ def between_nodes_bytes(sizes: MoeSizes, parallel: Parallel) -> float:
 
 
 def kv_transfer_bytes(sizes: MoeSizes) -> float:
-    """Of one prompt token and one layer."""
+    """Of one token and one layer: the latent cache in BF16."""
     return float(sizes.kv_values * BF16_BYTES)
 
 

@@ -10,9 +10,8 @@ from dataclasses import replace
 
 from dsprof.analysis.npu.layers import SizedCall, SizedLayer
 from dsprof.analysis.npu.link_bytes import MoeSizes, Parallel, experts_read
-from dsprof.analysis.npu.weights import EXPERTS, weight_bytes
+from dsprof.analysis.npu.weights import ATTENTION, EXPERTS, weight_bytes
 from dsprof.analysis.whatif.project import Machines, layer_seconds
-from dsprof.analysis.whatif.residency import ATTENTION
 from dsprof.analysis.whatif.terms import CallTerms
 
 WHOLE_OPS = ("fused_qkv_a_proj", "gate")

@@ -14,6 +14,7 @@ BYTES_OF = {
     "float32": 4.0,
 }
 EXPERTS = "experts"  # how the ops of the routed experts begin
+ATTENTION = "Attention"  # category of the calls that read the KV cache
 
 
 def bytes_of(dtype: str) -> float | None:

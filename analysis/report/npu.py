@@ -1,17 +1,27 @@
 """npu.md: what a profile says to the designer of an inference accelerator."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
+from dsprof.analysis.npu.compute_balance import shares_pct
+from dsprof.analysis.npu.confidence import name_of
+from dsprof.analysis.npu.energy import EnergyModel, energy_model
 from dsprof.analysis.npu.layers import NpuData, npu_data
 from dsprof.analysis.npu.link_bytes import Parallel
 from dsprof.analysis.npu.report import ONE_CHIP, npu_sections
 from dsprof.analysis.npu.section import Grid, Recommendation, Section
-from dsprof.analysis.numerals import plural
+from dsprof.analysis.npu.token_energy import token_parts_j
+from dsprof.analysis.numerals import plural, significant
+from dsprof.analysis.plots.npu_shares import shares_figure
 from dsprof.analysis.report.markdown import Code, Table
 from dsprof.analysis.report.roofline import FigureLink
 from dsprof.analysis.report.template import render
 from dsprof.harness.profile import Profile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LIMITS_FIGURE = FigureLink(
     path="figures/npu-limits.png", title="What limits the layer, by size"
@@ -95,6 +105,53 @@ def _basis(data: NpuData) -> str:
             "say which calls make a layer."
         )
     return f"One MoE layer, path {data.path}, at {titles}, {data.cache} L2."
+
+
+def npu_drawings(data: NpuData) -> "Sequence[tuple[FigureLink, Callable[[], Figure]]]":
+    """The figures of the page, each drawn when called; none without a layer."""
+    if not data.layers:
+        return []
+    drawings = [(LIMITS_FIGURE, partial(_limits_figure, data))]
+    model = energy_model(data.profile)
+    if model is not None:
+        drawings.append((ENERGY_FIGURE, partial(_energy_figure, data, model)))
+    return drawings
+
+
+def _limits_figure(data: NpuData) -> "Figure":
+    return shares_figure(
+        {
+            layer.title: {
+                name_of(term): share for term, share in shares_pct(layer).items()
+            }
+            for layer in data.layers
+        },
+        {
+            layer.title: f"{significant(layer.time_s * 1e6)} us a layer"
+            for layer in data.layers
+        },
+        title=f"{LIMITS_FIGURE.title}, {data.profile.device.name}, {data.cache} L2",
+        axis="Share of the layer's time (%)",
+    )
+
+
+def _energy_figure(data: NpuData, model: EnergyModel) -> "Figure":
+    parts = {layer.title: token_parts_j(layer, model) for layer in data.layers}
+    totals = {title: sum(one.values()) for title, one in parts.items()}
+    return shares_figure(
+        {
+            title: {
+                cause: 100 * joules / totals[title] for cause, joules in one.items()
+            }
+            for title, one in parts.items()
+        },
+        {
+            title: f"{significant(1000 * total)} mJ a token"
+            for title, total in totals.items()
+        },
+        title=f"{ENERGY_FIGURE.title}, modelled, {data.profile.device.name}",
+        axis="Share of the energy (%)",
+    )
 
 
 def _overview(sections: Sequence[Section]) -> Table:
