@@ -1,8 +1,10 @@
 """dsprof whatif: a layer and the model on a machine that they were not measured on."""
 
 import json
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -10,9 +12,15 @@ from dsprof.harness.errors import UsageError
 from dsprof.harness.records import Cache, LayerPath, Phase
 
 if TYPE_CHECKING:
-    from dsprof.analysis.whatif.target import Target
+    from dsprof.analysis.whatif.passes import Pass
+    from dsprof.harness.profile import Profile
+
+Files: TypeAlias = Callable[[], dict[str, bytes]]  # by name in the output folder
 
 DEFAULT_SEQ_LEN = 1024
+DEFAULT_POINTS = 1_000_000
+WHATIF_FILES = ("whatif.md", "whatif.json")
+SWEEP_FILES = ("design-space.md", "design-space.json", "figures/design-space.png")
 
 
 def print_example(
@@ -67,14 +75,38 @@ def print_example(
     show_default=True,
     help="State of the L2 when a call starts.",
 )
+@click.option(
+    "--sweep",
+    metavar="RANGES",
+    help="Search machines, e.g. bandwidth=1TB:16TB,fp8=250T:4000T,sram=32MB:512MB.",
+)
+@click.option(
+    "--within",
+    metavar="TIME",
+    help="With --sweep: find the cheapest design whose layer is so quick, e.g. 500us.",
+)
+@click.option(
+    "--points",
+    type=click.IntRange(min=1),
+    default=DEFAULT_POINTS,
+    show_default=True,
+    help="With --sweep: at most so many designs.",
+)
+@click.option(
+    "--costs",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.toml",
+    help="With --sweep: your own coefficients of area and energy.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.option(
     "--output",
     "-o",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Also write whatif.md and whatif.json there.",
+    help="Also write it there, as Markdown and as JSON.",
 )
+@click.option("--force", is_flag=True, help="Replace existing files of that folder.")
 @click.option(
     "--print-example",
     is_flag=True,
@@ -85,9 +117,9 @@ def print_example(
 )
 def command(
     profile: Path | None,
-    target: str | None,
     as_json: bool,  # noqa: FBT001 -- click passes flags so
     output: Path | None,
+    force: bool,  # noqa: FBT001
     **options: Any,  # noqa: ANN401 -- click's options
 ) -> None:
     """Project a layer and the model of PROFILE onto another machine.
@@ -102,50 +134,103 @@ def command(
     dsprof whatif --target b200 --batch-size 32
     dsprof whatif --print-example > npu.toml
     dsprof whatif --target npu.toml --phase prefill --seq-len 2048 --json
+    dsprof whatif --sweep bandwidth=1TB:16TB,fp8=250T:4000T --within 200us
     """
+    _check(options)
+    is_sweep = options["sweep"] is not None
+    if output is not None:
+        from dsprof.harness.commands.written_folder import refuse_existing
+
+        names = SWEEP_FILES if is_sweep else WHATIF_FILES
+        refuse_existing([output / name for name in names], force=force)
+    loaded, taken = _pass(profile, options)
+    if is_sweep:
+        files = _search(loaded, taken, options, as_json=as_json)
+    else:
+        files = _project(taken, options["target"], as_json=as_json)
+    if output is not None:
+        _write(output, files())
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """A UsageError for options that do not go together."""
+    if options["sweep"] is None:
+        if options["within"] is not None or options["costs"] is not None:
+            raise UsageError("--within and --costs go with --sweep. Add it.")
+    elif options["target"] is not None:
+        raise UsageError("--target and --sweep exclude each other. Give one.")
+
+
+def _pass(path: Path | None, options: Mapping[str, Any]) -> tuple["Profile", "Pass"]:
+    """The profile and the pass that was asked for; a UsageError without a time."""
     from dsprof.analysis.layer import path_of
     from dsprof.analysis.whatif.fit import fit_kernels
     from dsprof.analysis.whatif.passes import pass_terms
-    from dsprof.analysis.whatif.target import source_target
     from dsprof.harness.commands.recorded_size import recorded_kv_len, recorded_size
-    from dsprof.harness.commands.whatif_answer import (
-        Answer,
-        plain_answer,
-        print_answer,
-        write_answer,
-    )
     from dsprof.harness.store import find_bundled_profile, load_profile
 
-    loaded = load_profile(find_bundled_profile() if profile is None else profile)
-    targets = _targets(target, source_target(loaded))
+    profile = load_profile(find_bundled_profile() if path is None else path)
     size = recorded_size(
-        loaded, Phase(options["phase"]), options["batch_size"], options["seq_len"]
+        profile, Phase(options["phase"]), options["batch_size"], options["seq_len"]
     )
-    kv_len = recorded_kv_len(loaded, size, options["kv_len"])
-    path = LayerPath(options["path"]) if options["path"] else path_of(loaded)
-    fits = fit_kernels(loaded, Cache(options["cache"]))
-    taken = pass_terms(loaded, fits, size, path=path, kv_len=kv_len)
+    taken = pass_terms(
+        profile,
+        fit_kernels(profile, Cache(options["cache"])),
+        size,
+        path=LayerPath(options["path"]) if options["path"] else path_of(profile),
+        kv_len=recorded_kv_len(profile, size, options["kv_len"]),
+    )
     if not taken.layer.calls:
         raise UsageError(
             f"No call of {taken.title} has a time in this profile. Choose another "
             "--cache, --path or size."
         )
+    return profile, taken
+
+
+def _project(taken: "Pass", target: str | None, *, as_json: bool) -> Files:
+    """Print the pass on the target, or on all known GPUs; return how to write it."""
+    from dsprof.analysis.report.whatif import other_gpus
+    from dsprof.analysis.whatif.target_file import find_target
+    from dsprof.harness.commands.whatif_answer import (
+        Answer,
+        answer_files,
+        plain_answer,
+        print_answer,
+    )
+
+    source = taken.fits.source
+    targets = other_gpus(source) if target is None else [find_target(target, source)]
     answer = Answer(taken=taken, on=tuple(taken.on(machine) for machine in targets))
-    if output is not None:
-        write_answer(output, answer)
     if as_json:
         click.echo(json.dumps(plain_answer(answer), indent=1))
     else:
         print_answer(answer)
+    return partial(answer_files, answer)
 
 
-def _targets(target: str | None, source: "Target") -> list["Target"]:
-    """The machine that was asked for, or every known GPU other than the source."""
-    from dsprof.analysis.whatif.target import target_of_device
-    from dsprof.analysis.whatif.target_file import find_target
-    from dsprof.harness.device import known_devices
+def _search(
+    profile: "Profile", taken: "Pass", options: Mapping[str, Any], *, as_json: bool
+) -> Files:
+    """Print the design space of the pass's layer; return how to write it."""
+    from dsprof.harness.commands.whatif_sweep import (
+        plain_sweep,
+        print_sweep,
+        sweep_answer,
+        sweep_files,
+    )
 
-    if target is not None:
-        return [find_target(target, source)]
-    known = (target_of_device(spec, source) for spec in known_devices().values())
-    return [machine for machine in known if machine.name != source.name]
+    answer = sweep_answer(profile, taken, options)
+    if as_json:
+        click.echo(json.dumps(plain_sweep(answer), indent=1))
+    else:
+        print_sweep(answer)
+    return partial(sweep_files, answer)
+
+
+def _write(output: Path, contents: Mapping[str, bytes]) -> None:
+    """Write the files, and name them beside what is for other programs to read."""
+    from dsprof.harness.commands.written_folder import write_folder
+
+    for path in write_folder(output, contents):
+        click.echo(f"Wrote {path}", err=True)

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import click
@@ -24,7 +23,6 @@ from dsprof.analysis.whatif.passes import Pass, PassProjection
 from dsprof.analysis.whatif.projection import Estimate, LayerProjection
 from dsprof.analysis.whatif.target import Target
 from dsprof.harness.commands.printed_table import print_table
-from dsprof.harness.errors import UsageError
 
 PAGE, VALUES = "whatif.md", "whatif.json"
 
@@ -49,20 +47,16 @@ def print_answer(answer: Answer) -> None:
         click.echo(line)
 
 
-def write_answer(folder: Path, answer: Answer) -> None:
-    """The same as Markdown, and the values as JSON; files of these names go."""
+def answer_files(answer: Answer) -> dict[str, bytes]:
+    """The same as Markdown, and the values as JSON, by file name."""
     parts = [f"# {text(_title(answer))}"]
     parts += [f"## {text(title)}\n\n{table(data)}" for title, data in _tables(answer)]
     parts.append("\n".join(f"* {text(line)}" for line in _notes(answer)))
     values = json.dumps(plain_answer(answer), indent=1)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / PAGE).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-        (folder / VALUES).write_text(values + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"Cannot write {folder}: {error.strerror}. Choose another --output."
-        ) from error
+    return {
+        PAGE: ("\n\n".join(parts) + "\n").encode(),
+        VALUES: f"{values}\n".encode(),
+    }
 
 
 def plain_answer(answer: Answer) -> dict[str, Any]:
