@@ -22,7 +22,7 @@ ALL = "all kernels"
 
 def left_out_line(fits: Fits) -> str:
     """The error over all kernels in one sentence, with the number of points."""
-    every, far = _joined(fits.left_out), _joined(fits.extrapolated)
+    every, far = joined(fits.left_out), joined(fits.extrapolated)
     return (
         f"Left-out error, {fits.cache}, points of equal token count left out together: "
         f"median {_words(errors(every))}; {rated(LONG_S * MICRO)} us and more: "
@@ -37,7 +37,7 @@ def left_out_table(fits: Fits) -> Table:
         _error_row(Code(kernel), points, fits.extrapolated.get(kernel, ()))
         for kernel, points in fits.left_out.items()
     ]
-    every = _error_row(ALL, _joined(fits.left_out), _joined(fits.extrapolated))
+    every = _error_row(ALL, joined(fits.left_out), joined(fits.extrapolated))
     return Table(
         headings=(
             "Kernel",
@@ -80,6 +80,11 @@ def without_fit_table(fits: Fits) -> Table:
     )
 
 
+def joined(points: Mapping[str, Iterable[LeftOutPoint]]) -> list[LeftOutPoint]:
+    """The points of all kernels."""
+    return [point for own in points.values() for point in own]
+
+
 def _fit_row(fit: KernelFit) -> tuple[Cell, ...]:
     never = fit.not_identified
     return (
@@ -119,9 +124,3 @@ def _words(found: Errors) -> str:
     if isnan(found.median_pct):
         return "no point"
     return f"{significant(found.median_pct)} % of {found.points:,} points"
-
-
-def _joined(
-    points: Mapping[str, Iterable[LeftOutPoint]],
-) -> list[LeftOutPoint]:
-    return [point for own in points.values() for point in own]

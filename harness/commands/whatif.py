@@ -1,7 +1,7 @@
 """dsprof whatif: a layer and the model on a machine that they were not measured on."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -13,6 +13,8 @@ from dsprof.harness.records import Cache, LayerPath, Phase
 
 if TYPE_CHECKING:
     from dsprof.analysis.whatif.passes import Pass
+    from dsprof.analysis.whatif.target import Target
+    from dsprof.harness.commands.whatif_sweep import AskedSweep
     from dsprof.harness.profile import Profile
 
 Files: TypeAlias = Callable[[], dict[str, bytes]]  # by name in the output folder
@@ -136,6 +138,10 @@ def command(
     dsprof whatif --target npu.toml --phase prefill --seq-len 2048 --json
     dsprof whatif --sweep bandwidth=1TB:16TB,fp8=250T:4000T --within 200us
     """
+    from dsprof.analysis.whatif.target import source_target
+    from dsprof.harness.commands.whatif_sweep import asked_sweep
+    from dsprof.harness.store import find_bundled_profile, load_profile
+
     _check(options)
     is_sweep = options["sweep"] is not None
     if output is not None:
@@ -143,11 +149,14 @@ def command(
 
         names = SWEEP_FILES if is_sweep else WHATIF_FILES
         refuse_existing([output / name for name in names], force=force)
-    loaded, taken = _pass(profile, options)
+    loaded = load_profile(find_bundled_profile() if profile is None else profile)
+    # What was asked for is read first: the fits take seconds.
     if is_sweep:
-        files = _search(loaded, taken, options, as_json=as_json)
+        asked = asked_sweep(options)
+        files = _search(loaded, _pass(loaded, options), asked, as_json=as_json)
     else:
-        files = _project(taken, options["target"], as_json=as_json)
+        targets = _targets(options["target"], source_target(loaded))
+        files = _project(_pass(loaded, options), targets, as_json=as_json)
     if output is not None:
         _write(output, files())
 
@@ -161,15 +170,21 @@ def _check(options: Mapping[str, Any]) -> None:
         raise UsageError("--target and --sweep exclude each other. Give one.")
 
 
-def _pass(path: Path | None, options: Mapping[str, Any]) -> tuple["Profile", "Pass"]:
-    """The profile and the pass that was asked for; a UsageError without a time."""
+def _targets(target: str | None, source: "Target") -> "Sequence[Target]":
+    """The machine that was asked for, or every known GPU but the source."""
+    from dsprof.analysis.report.whatif import other_gpus
+    from dsprof.analysis.whatif.target_file import find_target
+
+    return other_gpus(source) if target is None else [find_target(target, source)]
+
+
+def _pass(profile: "Profile", options: Mapping[str, Any]) -> "Pass":
+    """The pass that was asked for; a UsageError without a time."""
     from dsprof.analysis.layer import path_of
     from dsprof.analysis.whatif.fit import fit_kernels
     from dsprof.analysis.whatif.passes import pass_terms
     from dsprof.harness.commands.recorded_size import recorded_kv_len, recorded_size
-    from dsprof.harness.store import find_bundled_profile, load_profile
 
-    profile = load_profile(find_bundled_profile() if path is None else path)
     size = recorded_size(
         profile, Phase(options["phase"]), options["batch_size"], options["seq_len"]
     )
@@ -185,13 +200,11 @@ def _pass(path: Path | None, options: Mapping[str, Any]) -> tuple["Profile", "Pa
             f"No call of {taken.title} has a time in this profile. Choose another "
             "--cache, --path or size."
         )
-    return profile, taken
+    return taken
 
 
-def _project(taken: "Pass", target: str | None, *, as_json: bool) -> Files:
-    """Print the pass on the target, or on all known GPUs; return how to write it."""
-    from dsprof.analysis.report.whatif import other_gpus
-    from dsprof.analysis.whatif.target_file import find_target
+def _project(taken: "Pass", targets: "Sequence[Target]", *, as_json: bool) -> Files:
+    """Print the pass on the targets; return how to write it."""
     from dsprof.harness.commands.whatif_answer import (
         Answer,
         answer_files,
@@ -199,8 +212,6 @@ def _project(taken: "Pass", target: str | None, *, as_json: bool) -> Files:
         print_answer,
     )
 
-    source = taken.fits.source
-    targets = other_gpus(source) if target is None else [find_target(target, source)]
     answer = Answer(taken=taken, on=tuple(taken.on(machine) for machine in targets))
     if as_json:
         click.echo(json.dumps(plain_answer(answer), indent=1))
@@ -210,7 +221,7 @@ def _project(taken: "Pass", target: str | None, *, as_json: bool) -> Files:
 
 
 def _search(
-    profile: "Profile", taken: "Pass", options: Mapping[str, Any], *, as_json: bool
+    profile: "Profile", taken: "Pass", asked: "AskedSweep", *, as_json: bool
 ) -> Files:
     """Print the design space of the pass's layer; return how to write it."""
     from dsprof.harness.commands.whatif_sweep import (
@@ -220,7 +231,7 @@ def _search(
         sweep_files,
     )
 
-    answer = sweep_answer(profile, taken, options)
+    answer = sweep_answer(profile, taken, asked)
     if as_json:
         click.echo(json.dumps(plain_sweep(answer), indent=1))
     else:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from dsprof.analysis.report.markdown import Table, table, text
-from dsprof.analysis.report.whatif_fits import left_out_line
+from dsprof.analysis.report.whatif_fits import joined, left_out_line
 from dsprof.analysis.report.whatif_tables import (
     assumptions,
     call_table,
@@ -19,6 +19,7 @@ from dsprof.analysis.report.whatif_tables import (
     target_table,
 )
 from dsprof.analysis.whatif.fit import COVERED
+from dsprof.analysis.whatif.left_out import LONG_S, LeftOutPoint, errors
 from dsprof.analysis.whatif.passes import Pass, PassProjection
 from dsprof.analysis.whatif.projection import Estimate, LayerProjection
 from dsprof.analysis.whatif.target import Target
@@ -61,7 +62,8 @@ def answer_files(answer: Answer) -> dict[str, bytes]:
 
 def plain_answer(answer: Answer) -> dict[str, Any]:
     """JSON values; a time is null where the machine lacks what the call needs."""
-    layer = answer.taken.layer
+    layer, fits = answer.taken.layer, answer.taken.fits
+    every = joined(fits.left_out)
     return {
         "source": _plain_target(answer.taken.fits.source),
         "size": answer.taken.size.title,
@@ -69,6 +71,11 @@ def plain_answer(answer: Answer) -> dict[str, Any]:
         "path": layer.path,
         "cache": layer.cache,
         "missing": layer.missing,
+        "left_out": {
+            "all": _plain_errors(every, 0.0),
+            "long": _plain_errors(every, LONG_S),
+            "extrapolated": _plain_errors(joined(fits.extrapolated), 0.0),
+        },
         "targets": [
             {
                 "target": _plain_target(one.target),
@@ -78,6 +85,16 @@ def plain_answer(answer: Answer) -> dict[str, Any]:
             }
             for one in answer.on
         ],
+    }
+
+
+def _plain_errors(points: list[LeftOutPoint], least_s: float) -> dict[str, Any]:
+    """Of points that take at least so long; null where there is none."""
+    found = errors(points, least_s=least_s)
+    return {
+        "points": found.points,
+        "median_pct": found.median_pct if found.points else None,
+        "p90_pct": found.p90_pct if found.points else None,
     }
 
 

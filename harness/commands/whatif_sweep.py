@@ -14,9 +14,9 @@ from dsprof.analysis.report.design_space import (
     render_design_space,
 )
 from dsprof.analysis.report.roofline import FigureLink
-from dsprof.analysis.whatif.cost import COST_TOML, read_cost
+from dsprof.analysis.whatif.cost import COST_TOML, CostModel, read_cost
 from dsprof.analysis.whatif.design_space import Design, Exploration, explore
-from dsprof.analysis.whatif.design_sweep import parse_sweep
+from dsprof.analysis.whatif.design_sweep import DesignSweep, parse_sweep
 from dsprof.analysis.whatif.passes import Pass
 from dsprof.analysis.whatif.quantity import (
     ACCEPTED,
@@ -37,6 +37,16 @@ MILLI = 1e3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskedSweep:
+    """What the options ask for."""
+
+    sweep: DesignSweep
+    points: int
+    within_s: float | None
+    costs: CostModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SweepAnswer:
     """A design space of one layer, and the latency that a design has to meet."""
 
@@ -48,20 +58,29 @@ class SweepAnswer:
         return None if self.within_s is None else self.found.cheapest(self.within_s)
 
 
-def sweep_answer(
-    profile: Profile, taken: Pass, options: Mapping[str, Any]
-) -> SweepAnswer:
-    """The layer of the pass on every machine of the sweep that the options name."""
-    within, costs = options["within"], options["costs"]
-    within_s = None if within is None else _within(within)
+def asked_sweep(options: Mapping[str, Any]) -> AskedSweep:
+    """The command's options as values; a UsageError says what is wrong with one."""
+    within = options["within"]
+    sweep = parse_sweep(options["sweep"])
+    sweep.values(options["points"])  # too many points are refused here
+    return AskedSweep(
+        sweep=sweep,
+        points=options["points"],
+        within_s=None if within is None else _within(within),
+        costs=read_cost(options["costs"] or COST_TOML),
+    )
+
+
+def sweep_answer(profile: Profile, taken: Pass, asked: AskedSweep) -> SweepAnswer:
+    """The layer of the pass on every machine of the sweep."""
     (found,) = explore(
         [taken.layer],
-        parse_sweep(options["sweep"]),
-        points=options["points"],
-        costs=read_cost(costs or COST_TOML),
+        asked.sweep,
+        points=asked.points,
+        costs=asked.costs,
         held=Held.of(profile),
     )
-    return SweepAnswer(found=found, within_s=within_s)
+    return SweepAnswer(found=found, within_s=asked.within_s)
 
 
 def print_sweep(answer: SweepAnswer) -> None:
