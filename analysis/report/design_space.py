@@ -9,7 +9,8 @@ from dsprof.analysis.report.markdown import Cell, Code, Table
 from dsprof.analysis.report.roofline import FigureLink
 from dsprof.analysis.report.template import render
 from dsprof.analysis.whatif.cost import KEYS, CostModel
-from dsprof.analysis.whatif.design_space import Design, Exploration, tied_datapaths
+from dsprof.analysis.whatif.design_grid import tied_datapaths
+from dsprof.analysis.whatif.design_space import Design, Exploration
 from dsprof.analysis.whatif.residency import Held
 from dsprof.analysis.whatif.resource import Resource, amount
 from dsprof.analysis.whatif.size_words import row_words, size_words
@@ -95,7 +96,8 @@ def _tied_words(found: Exploration) -> str:
     names = " and ".join(resource.label for resource in tied)
     leader = tied[next(iter(tied))].label
     return (
-        f"The {names} keeps its ratio to the {leader}: the datapaths share one array."
+        f"In the source's ratio to the {leader}: the {names}, for the datapaths share "
+        "one array of multipliers."
     )
 
 
