@@ -32,7 +32,7 @@ def test_a_report_is_written_and_its_files_are_named(
     result = invoke(recorded, "--output", output)
     assert result.exit_code == 0
     assert is_report(output)
-    assert f"  {output / 'report.html'}\n" in result.output
+    assert f"  {output / 'index.html'}\n" in result.output
 
 
 def test_an_existing_folder_needs_force(recorded: Path, tmp_path: Path) -> None:
