@@ -18,6 +18,8 @@ _MOSTLY_EMPTY = 1.5
 _SAME_TILE = 1.05
 # Each token brings weights of its own: the bytes of two tokens are not those of one.
 _ROUTED_GROWTH = 0.75
+# A tile also fills its pipeline and writes its result: about two steps of 128 along k.
+_TILE_EXTRA_K = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,8 @@ class Tiling:
             return flops
         tiles = flops / (2 * self.tile_area * row.k)
         waves = math.ceil(round(tiles / self.sms, 6))
-        return flops * waves * self.sms / tiles
+        longer = 1 + _TILE_EXTRA_K / row.k
+        return longer * flops * waves * self.sms / tiles
 
     def _executed(self, row: Measurement, declared: float) -> float:
         floors = [one for one in self.seen if one.floor_flops_per_byte is not None]

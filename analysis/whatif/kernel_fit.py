@@ -48,7 +48,7 @@ class _Column:
 _COLUMNS = {
     Term.TENSOR: _Column(least=1.0, most=8.0, centre=1.3, pull=0.05),
     Term.VECTOR: _Column(least=1.0, most=50.0, centre=1.3, pull=0.05),
-    Term.HBM: _Column(least=1.0, most=3.0, centre=1.12, pull=0.15),
+    Term.HBM: _Column(least=1.0, most=3.0, centre=1.12, pull=0.08),
     Term.ON_CHIP: _Column(least=1.0, most=8.0, centre=1.7, pull=0.05),
 }
 _ROWS = _Column(least=0.01, most=1e5, centre=1.0, pull=0.005)
