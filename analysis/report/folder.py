@@ -22,8 +22,8 @@ from dsprof.analysis.plots.scaling import time_figure
 from dsprof.analysis.plots.share import share_figure
 from dsprof.analysis.report.corrections import Correction, render_corrections
 from dsprof.analysis.report.counters import render_counters
+from dsprof.analysis.report.index import GENERATOR, page_data, render_index
 from dsprof.analysis.report.model import ModelPage, is_model_file, model_pages
-from dsprof.analysis.report.page import GENERATOR, render_page
 from dsprof.analysis.report.roofline import FigureLink, render_roofline
 from dsprof.analysis.report.summary import render_summary
 from dsprof.analysis.shown_rows import shown_rows
@@ -58,7 +58,8 @@ COUNTED = {
 COUNTER_ROOFLINES = (MEASURED, HIERARCHY, NORMALIZED)
 FIGURES = (OVERVIEW, BY_CATEGORY, TIME, SHARE, *COUNTER_ROOFLINES, *COUNTED.values())
 HEAD_CHARACTERS = 2000  # of a page, enough to see what made it
-SUMMARY, ROOFLINE, PAGE = "summary.md", "roofline.md", "report.html"
+SUMMARY, ROOFLINE, PAGE = "summary.md", "roofline.md", "index.html"
+OLDER_PAGE = "report.html"  # of reports that dsprof wrote before it had an index.html
 COUNTERS, CORRECTIONS = "counters.md", "corrections.md"
 Drawing = tuple[FigureLink, Callable[[], "Figure"]]
 
@@ -81,8 +82,6 @@ def write_report(
     with _collector_paused():
         pages = model_pages(profile, each_kernel=each_kernel)
         documents, pngs = _made(profile, corrections, pages, apart=apart)
-        title = f"dsprof report: {profile.device.name}"
-        documents[PAGE] = render_page(title, list(documents.values()), pngs)
     for name, text in documents.items():
         (output / name).write_text(text, encoding="utf-8", newline="\n")
     for path, png in pngs.items():
@@ -115,7 +114,7 @@ def _made(
     *,
     apart: bool,
 ) -> tuple[dict[str, str], dict[str, bytes]]:
-    """Every document in order, and every figure by its path."""
+    """Every document in order, the page last, and every figure by its path."""
     frame = measurements_frame(profile)
     timed: list[Drawing] = []
     counted: list[Drawing] = []
@@ -141,7 +140,11 @@ def _made(
                 histograms=COUNTED,
             )
         documents[CORRECTIONS] = render_corrections(corrections)
-        return documents, finish()
+        shown = page_data(profile, frame, merged, pages)
+        pngs = finish()
+        title = f"dsprof report: {profile.device.name}"
+        documents[PAGE] = render_index(title, shown, list(documents.values()), pngs)
+        return documents, pngs
 
 
 def create_report(  # noqa: PLR0913 -- as write_report
@@ -182,15 +185,18 @@ def create_report(  # noqa: PLR0913 -- as write_report
 
 def is_report(folder: Path) -> bool:
     """True for a folder that write_report made and nobody put anything else into."""
-    documents = {SUMMARY, ROOFLINE, COUNTERS, CORRECTIONS, PAGE}
+    documents = {SUMMARY, ROOFLINE, COUNTERS, CORRECTIONS, PAGE, OLDER_PAGE}
     made = documents | {link.path for link in FIGURES}
     folders = {"figures"}
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
     others = {name for name in found - made - folders if not is_model_file(name)}
-    if PAGE not in found or others:
-        return False
-    with (folder / PAGE).open(encoding="utf-8", errors="replace") as page:
-        return f'content="{GENERATOR}"' in page.read(HEAD_CHARACTERS)
+    pages = found & {PAGE, OLDER_PAGE}
+    return bool(pages) and not others and all(_is_own(folder / name) for name in pages)
+
+
+def _is_own(page: Path) -> bool:
+    with page.open(encoding="utf-8", errors="replace") as opened:
+        return f'content="{GENERATOR}"' in opened.read(HEAD_CHARACTERS)
 
 
 def _refuse_to_replace(output: Path, *, replace: bool) -> None:

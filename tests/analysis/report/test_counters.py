@@ -6,7 +6,7 @@ import pytest
 
 from dsprof.analysis.merged_frame import merged_frame
 from dsprof.analysis.report.counters import render_counters
-from dsprof.analysis.report.page import render_page
+from dsprof.analysis.report.documents import join_documents
 from dsprof.analysis.shown_rows import shown_rows
 from dsprof.harness.captures import Capture, Gap, ImportedFile
 from dsprof.harness.counters import counter_metrics
@@ -172,7 +172,7 @@ def test_a_page_of_one_launch_without_a_counter_still_renders(
     )
     text = render(make_profile(measurements=(), counters=(bare,)))
     assert row(text, "| unknown")[1:] == ["1", "100"]
-    page = render_page("x", [text], {})
+    page = join_documents([text], {}).body
     assert "<script" not in page
     assert "a|b" in page
 

@@ -7,10 +7,10 @@ import pytest
 
 from dsprof.analysis.nsys_sqlite import read_nsys_sqlite
 from dsprof.analysis.plots.style import to_png
+from dsprof.analysis.report.documents import join_documents
 from dsprof.analysis.report.folder import is_report, write_report
 from dsprof.analysis.report.model import ModelPage, is_model_file, model_pages
 from dsprof.analysis.report.model_setup import program_table
-from dsprof.analysis.report.page import render_page
 from dsprof.harness.counters import counter_metrics
 from dsprof.harness.profile import Profile
 from tests.analysis.planted import (
@@ -137,7 +137,7 @@ def test_a_timeline_without_counters_is_an_honest_page(profile: Profile) -> None
 
 def test_names_with_quotes_commas_pipes_and_html_stay_text(page: ModelPage) -> None:
     assert OWN.replace("|", r"\|") in page.text
-    html = render_page("x", [page.text], {})
+    html = join_documents([page.text], {}).body
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)" in html
     names = part(page.text, "## Kernel names")
@@ -157,7 +157,7 @@ def test_a_hostile_program_line_and_notes_stay_text(
         make_profile, make_counters, DECODE[:1], timelines=(timeline,)
     )
     (page,) = model_pages(profile)
-    assert "<script" not in render_page("x", [page.text], {})
+    assert "<script" not in join_documents([page.text], {}).body
     assert to_png(page.draws["figures/model-families.png"]())
 
 
@@ -193,7 +193,7 @@ def test_a_report_has_the_page_and_its_figures(
     profile = model_profile(make_profile, make_counters, kernels)
     written = write_report(profile, tmp_path, each_kernel=True)
     names = {path.relative_to(tmp_path).as_posix() for path in written}
-    assert {"model.md", "counters.md", "report.html"} <= names
+    assert {"model.md", "counters.md", "index.html"} <= names
     assert "roofline.md" not in names
     assert "figures/kernels/model-01.png" in names
     assert "figures/kernels/model-02.png" not in names  # no counters
