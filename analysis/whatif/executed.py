@@ -36,7 +36,7 @@ class Tiling:
     """How a kernel and op fill tiles, as far as counters show it."""
 
     seen: tuple[_Seen, ...]
-    is_routed: bool  # rows are spread over experts, each with a last tile of its own
+    is_routed: bool  # each token brings weights of its own, as those of experts do
     tile_area: float | None  # rows times columns of an output tile
     sms: int
 
@@ -56,7 +56,7 @@ class Tiling:
         if floors:
             near = min(floors, key=lambda one: _distance(one.tokens, row.point.tokens))
             floor = (near.floor_flops_per_byte or 0.0) * row.bytes_read
-        if self.is_routed:
+        if self.is_routed and floors:
             # The last tile of each expert is half empty on average.
             return max(floor, declared + floor / 2)
         rims = [one for one in self.seen if one.rim_flops_per_token is not None]

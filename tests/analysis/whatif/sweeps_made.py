@@ -1,6 +1,7 @@
 """Works and sweeps with known parameters, to be recovered by a fit."""
 
 from dataclasses import replace
+from typing import Any
 
 from dsprof.analysis.whatif.kernel_fit import KernelFit
 from dsprof.analysis.whatif.target import Target
@@ -22,7 +23,7 @@ ROUND = Target(
 TOKENS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 
 
-def known_fit(**changes: object) -> KernelFit:
+def known_fit(**changes: Any) -> KernelFit:  # noqa: ANN401 -- any field
     """All terms at their rated values, and 4 us of fixed part."""
     fit = KernelFit(
         kernel="made",
@@ -32,7 +33,7 @@ def known_fit(**changes: object) -> KernelFit:
         fixed_s=4e-6,
         not_identified=(),
     )
-    return replace(fit, **changes)  # type: ignore[arg-type] -- any field
+    return replace(fit, **changes)
 
 
 def gemm_works(truth: KernelFit, row: Measurement) -> list[Work]:

@@ -32,10 +32,7 @@ FAST_TENSOR = replace(ROUND, flops_per_s={Datapath.BF16_TENSOR: 1e16})
 
 def test_a_projection_is_as_wide_as_its_left_out_points() -> None:
     # 10 us of tensor and 2 us fixed, 0.9 and 1.2 times
-    assert interval(GEMM, ROUND, ROUND) == (
-        pytest.approx(10.8e-6),
-        pytest.approx(14.4e-6),
-    )
+    assert interval(GEMM, ROUND, ROUND) == pytest.approx((10.8e-6, 14.4e-6))
 
 
 def test_a_term_never_reached_may_be_as_long_as_the_one_that_was() -> None:
@@ -65,10 +62,7 @@ def test_a_layer_is_off_to_one_side_with_all_its_calls() -> None:
         calls=(replace(GEMM, count=2.0), GEMM),
     )
 
-    assert layer_interval(layer, ROUND) == (
-        pytest.approx(3 * 10.8e-6),
-        pytest.approx(3 * 14.4e-6),
-    )
+    assert layer_interval(layer, ROUND) == pytest.approx((3 * 10.8e-6, 3 * 14.4e-6))
 
 
 @given(

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from dsprof.harness.records import Cache, Measurement, Phase, Point, Status
 from tests.conftest import Factory
 
 L2 = 50e6
+Count = Callable[[Measurement, float, float], MergedPoint]
 
 
 def row_of(read: float, written: float, tokens: int = 128) -> Measurement:
@@ -18,7 +21,7 @@ def row_of(read: float, written: float, tokens: int = 128) -> Measurement:
 
 
 @pytest.fixture
-def count(make_counters: Factory) -> Factory:
+def count(make_counters: Factory) -> Count:
     def make(row: Measurement, read: float, written: float) -> MergedPoint:
         launch = make_counters(
             label=row.point.label, dram_read_bytes=read, dram_write_bytes=written
@@ -46,7 +49,7 @@ def test_a_warm_call_that_fits_finds_everything_and_one_that_does_not_nothing() 
 
 
 def test_counted_re_reads_count_between_and_beyond_the_counted_sizes(
-    count: Factory,
+    count: Count,
 ) -> None:
     # 0.1 MB more are the launch's own code and tables.
     seen = [
@@ -60,7 +63,7 @@ def test_counted_re_reads_count_between_and_beyond_the_counted_sizes(
     assert found.hbm_bytes(row_of(1e6, 0, tokens=4096)) == pytest.approx(3e6)
 
 
-def test_dirty_bytes_are_what_large_calls_left_unwritten(count: Factory) -> None:
+def test_dirty_bytes_are_what_large_calls_left_unwritten(count: Count) -> None:
     seen = [
         count(row_of(100e6, 100e6), 100e6, 76e6),
         count(row_of(100e6, 100e6), 100e6, 78e6),
