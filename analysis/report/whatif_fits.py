@@ -32,10 +32,14 @@ def left_out_line(fits: Fits) -> str:
 
 
 def left_out_table(fits: Fits) -> Table:
-    """A kernel's error on points that its fit has not seen; all kernels come last."""
+    """A kernel's error on points that its fit has not seen; all kernels come last.
+
+    Empty where nothing could be left out.
+    """
     rows = [
         _error_row(Code(kernel), points, fits.extrapolated.get(kernel, ()))
         for kernel, points in fits.left_out.items()
+        if points
     ]
     every = _error_row(ALL, joined(fits.left_out), joined(fits.extrapolated))
     return Table(
