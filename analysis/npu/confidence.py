@@ -5,7 +5,6 @@ that were left out of them, and less than a tenth of the time rests on terms tha
 sweep never reached; medium within twice those; low beyond.
 """
 
-import math
 from collections.abc import Collection, Sequence
 
 from dsprof.analysis.npu.layers import SizedLayer
@@ -24,12 +23,6 @@ def of_layers(
     """Confidence in a projection of these layers along these terms."""
     error_pct = fit_error_pct(layers)
     unreached_pct = max(not_identified_pct(layers, term) for term in terms)
-    if math.isnan(error_pct):
-        return Confidence(
-            level=Level.LOW,
-            reason="the sweep has too few sizes to leave one out of any fit of "
-            + " and ".join(layer.title for layer in layers),
-        )
     reason = (
         f"fits off by {significant(error_pct)} % on token counts left out, weighted "
         f"by time; the sweep never reached the "
@@ -49,20 +42,10 @@ def name_of(term: Term) -> str:
 
 
 def fit_error_pct(layers: Sequence[SizedLayer]) -> float:
-    """Mean of the calls' left-out errors, weighted by their time; NaN without one.
-
-    A call of a kernel with too few sizes for such an error does not count.
-    """
-    known = [
-        (call.time_s, call.terms.error_pct)
-        for layer in layers
-        for call in layer.calls
-        if not math.isnan(call.terms.error_pct)
-    ]
-    total_s = sum(time_s for time_s, _ in known)
-    return (
-        sum(time_s * error for time_s, error in known) / total_s if known else math.nan
-    )
+    """Mean of the calls' left-out errors, weighted by their time."""
+    calls = [call for layer in layers for call in layer.calls]
+    total_s = sum(call.time_s for call in calls)
+    return sum(call.time_s * call.terms.error_pct for call in calls) / total_s
 
 
 def not_identified_pct(layers: Sequence[SizedLayer], term: Term) -> float:

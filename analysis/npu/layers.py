@@ -76,9 +76,9 @@ class SizedLayer:
 class NpuData:
     """What the nine sections read.
 
-    ``whole`` says that the calls are those of a layer; without layer slots in the
-    profile, every timed call of a size stands there once. Layers without a single
-    time are absent.
+    ``whole`` says that the calls are those of a layer; where no step of a layer has a
+    time, every timed call of a size stands there once. Layers without a single time
+    are absent.
     """
 
     profile: Profile
@@ -128,15 +128,18 @@ def npu_data(
     state = fits.cache if fits is not None else cache or _state(profile)
     fitted = fit_kernels(profile, state) if fits is None else fits
     chosen = path_of(profile) if path is None else path
-    layers = [
-        _sized(profile, fitted, size, chosen, _kv_len(profile, size), state)
-        for size in sizes_of(profile, state)
-    ]
+    sizes = sizes_of(profile, state)
+    layers = [_sized(profile, fitted, size, path=chosen, whole=True) for size in sizes]
+    whole = any(layer.calls for layer in layers)
+    if not whole:
+        layers = [
+            _sized(profile, fitted, size, path=chosen, whole=False) for size in sizes
+        ]
     return NpuData(
         profile=profile,
         cache=state,
         path=chosen,
-        whole=bool(profile.slots),
+        whole=whole,
         fits=fitted,
         layers=tuple(layer for layer in layers if layer.calls),
     )
@@ -177,19 +180,15 @@ def _kv_len(profile: Profile, size: ProblemSize) -> int | None:
     return max((length for length in lengths if length is not None), default=None)
 
 
-def _sized(  # noqa: PLR0913, PLR0917 -- what names one sum of a profile
-    profile: Profile,
-    fits: Fits,
-    size: ProblemSize,
-    path: LayerPath,
-    kv_len: int | None,
-    cache: Cache,
+def _sized(
+    profile: Profile, fits: Fits, size: ProblemSize, *, path: LayerPath, whole: bool
 ) -> SizedLayer:
-    rows = _timed_rows(profile, size, kv_len, cache)
+    kv_len = _kv_len(profile, size)
+    rows = _timed_rows(profile, size, kv_len, fits.cache)
     terms = (
-        layer_terms(profile, fits, size, path, kv_len, cache)
-        if profile.slots
-        else _every_call(profile, fits, size, path, kv_len, rows)
+        layer_terms(profile, fits, size, path, kv_len, fits.cache)
+        if whole
+        else _every_call(profile, fits, size, path, rows)
     )
     return SizedLayer(
         size=size,
@@ -217,21 +216,20 @@ def _timed_rows(
     return found
 
 
-def _every_call(  # noqa: PLR0913, PLR0917 -- as _sized
+def _every_call(
     profile: Profile,
     fits: Fits,
     size: ProblemSize,
     path: LayerPath,
-    kv_len: int | None,
     rows: Mapping[tuple[str, str], Measurement],
 ) -> LayerTerms:
-    """Each timed call once, for a profile that does not say what a layer is."""
+    """Each timed call once, for a profile that does not time what a layer is."""
     works = {work.row.point: work for work in timed_works(profile, fits.cache)}
     return LayerTerms(
         phase=size.phase,
         batch_size=size.batch_size,
         seq_len=size.seq_len,
-        kv_len=kv_len if size.phase is Phase.DECODE else None,
+        kv_len=_kv_len(profile, size) if size.phase is Phase.DECODE else None,
         path=path,
         cache=fits.cache,
         source=fits.source,

@@ -101,8 +101,8 @@ def _basis(data: NpuData) -> str:
     titles = ", ".join(layer.title for layer in data.layers)
     if not data.whole:
         return (
-            f"Every timed call once at {titles}, {data.cache} L2: the profile does not "
-            "say which calls make a layer."
+            f"Every timed call once at {titles}, {data.cache} L2: no step of a layer "
+            "has a time in this profile."
         )
     return f"One MoE layer, path {data.path}, at {titles}, {data.cache} L2."
 
