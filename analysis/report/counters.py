@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dsprof.analysis.classify import DEFAULT_THRESHOLDS, Thresholds
-from dsprof.analysis.counter_columns import HISTOGRAMS, TENSOR, CounterGroup
+from dsprof.analysis.counter_columns import HISTOGRAMS
 from dsprof.analysis.counter_findings import (
     class_findings,
     duration_findings,
@@ -17,7 +17,7 @@ from dsprof.analysis.counter_findings import (
 )
 from dsprof.analysis.findings import Finding
 from dsprof.analysis.merge import counter_gaps
-from dsprof.analysis.numerals import MISSING, plural, significant
+from dsprof.analysis.numerals import plural, significant
 from dsprof.analysis.report.counter_tables import (
     by_size_table,
     class_table,
@@ -33,10 +33,10 @@ from dsprof.analysis.report.launch_tables import (
     traffic_table,
 )
 from dsprof.analysis.report.markdown import Cell, Code, Table
+from dsprof.analysis.report.metric_table import metric_table
 from dsprof.analysis.report.roofline import FigureLink
 from dsprof.analysis.report.template import render
 from dsprof.analysis.shown_rows import cache_states, launch_count, state_title
-from dsprof.harness.counters import counter_metrics
 from dsprof.harness.profile import Profile
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def render_counters(
             for state in cache_states(frame)
         },
         mean_findings=mean_findings(frame),
-        definitions=_definition_table(profile),
+        definitions=metric_table(profile),
         longest=longest_table(frame),
         duration_findings=duration_findings(frame),
         rooflines=rooflines,
@@ -207,30 +207,3 @@ def _missing_table(profile: Profile) -> Table:
         for (name, reason), count in counts.most_common()
     ]
     return Table(headings=("Counter", "Reason", ">Launches"), rows=rows)
-
-
-def _definition_table(profile: Profile) -> Table:
-    """The ncu metric of each counter on this page, on the profile's GPUs."""
-    majors = {one.compute_capability[0] for one in profile.counters}
-    groups: tuple[CounterGroup, ...] = HISTOGRAMS
-    shown = [*(one for group in groups for one in group.counters), TENSOR]
-    metrics = counter_metrics()
-    rows: list[list[Cell]] = [
-        [
-            counter.title,
-            counter.unit,
-            Code(
-                ", ".join(
-                    dict.fromkeys(
-                        name
-                        for major in sorted(majors)
-                        for name in metrics[counter.field].names(major)
-                    )
-                )
-                or MISSING
-            ),
-            counter.meaning,
-        ]
-        for counter in shown
-    ]
-    return Table(headings=("Counter", "Unit", "ncu metric", "Meaning"), rows=rows)

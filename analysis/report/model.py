@@ -32,6 +32,7 @@ from dsprof.analysis.report import model_setup, model_tables
 from dsprof.analysis.report.counters import HistogramPart
 from dsprof.analysis.report.hardware import hardware_table
 from dsprof.analysis.report.markdown import Table
+from dsprof.analysis.report.metric_table import metric_table
 from dsprof.analysis.report.roofline import FigureLink
 from dsprof.analysis.report.template import render
 from dsprof.analysis.roofs import RoofKind
@@ -227,7 +228,7 @@ def render_model(
         class_findings=class_findings(model),
         means=model_tables.mean_table(model),
         utilisation=utilisation_findings(model),
-        metrics=model_tables.metric_table(model),
+        metrics=metric_table(model.profile),
         longest=model_tables.longest_table(model),
         durations=duration_findings(model),
         histograms=[

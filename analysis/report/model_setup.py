@@ -63,8 +63,20 @@ def about_table(about: Mapping[str, str]) -> Table:
     """What the program printed about itself, a field a row."""
     return Table(
         headings=("Field", "Value"),
-        rows=[(Code(name), value) for name, value in about.items()],
+        rows=[(Code(name), _shown(value)) for name, value in about.items() if value],
     )
+
+
+def _shown(value: str) -> str:
+    """Numbers as elsewhere on the page; counts in full."""
+    try:
+        return f"{int(value):,}"
+    except ValueError:
+        pass
+    try:
+        return significant(float(value))
+    except ValueError:
+        return value
 
 
 def environment_table(model: ModelKernels) -> Table:

@@ -4,13 +4,12 @@ import math
 from typing import TYPE_CHECKING
 
 from dsprof.analysis.classify import BoundClass
-from dsprof.analysis.counter_columns import CLASS_MEANS, HISTOGRAMS, TENSOR
+from dsprof.analysis.counter_columns import CLASS_MEANS
 from dsprof.analysis.model_findings import share, time_weighted
 from dsprof.analysis.model_kernels import ModelKernels
 from dsprof.analysis.numerals import MISSING, significant
 from dsprof.analysis.report.markdown import Cell, Code, Table, without_empty_columns
 from dsprof.analysis.timeline_frame import family_shares, library_shares
-from dsprof.harness.counters import counter_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,34 +162,6 @@ def mean_table(model: ModelKernels) -> Table:
 def _mean(values: "pd.Series[float]") -> float:
     known = values.dropna()
     return float(known.mean()) if len(known) else math.nan
-
-
-def metric_table(model: ModelKernels) -> Table:
-    """The ncu metric of each counter of the page, on the counted GPUs."""
-    majors = sorted({one.compute_capability[0] for one in model.profile.counters})
-    metrics = counter_metrics()
-    shown = [*(one for group in HISTOGRAMS for one in group.counters), TENSOR]
-    return Table(
-        headings=("Counter", "Unit", "ncu metric", "Meaning"),
-        rows=[
-            [
-                one.title,
-                one.unit,
-                Code(
-                    ", ".join(
-                        dict.fromkeys(
-                            name
-                            for major in majors
-                            for name in metrics[one.field].names(major)
-                        )
-                    )
-                    or MISSING
-                ),
-                one.meaning,
-            ]
-            for one in shown
-        ],
-    )
 
 
 def longest_table(model: ModelKernels) -> Table:

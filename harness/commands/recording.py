@@ -44,6 +44,8 @@ from dsprof.harness.store import ProfileWriter
 from dsprof.harness.timeline import WHOLE, Timeline, TimelineTool
 from dsprof.harness.versions import UNKNOWN, package_version, tool_version
 
+SEGMENTATION_FAULTS = (-11, 139)  # as a process and as a shell report it
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
@@ -146,7 +148,8 @@ class Recording:
             timeline = read()
         except ProfileError as error:
             if run.problem:
-                raise DsprofError(f"{run.problem} {error}") from error
+                hint = self._hint(run)
+                raise DsprofError(f"{run.problem} {error} {hint}".rstrip()) from error
             raise
         what = run.problem.partition(":")[0].partition(".")[0]
         notes = [what] if what else []
@@ -162,7 +165,24 @@ class Recording:
             notes=(*timeline.notes, *notes),
             about=read_about(run.output),
         )
-        return Recorded(timeline=timeline, problem=run.problem)
+        problem = f"{run.problem} {self._hint(run)}".rstrip()
+        return Recorded(timeline=timeline, problem=problem)
+
+    def _hint(self, run: ProgramRun) -> str:
+        """What is known of nsys where a program ends like this; seen with 2025.3.2."""
+        if self.tool is not TimelineTool.NSYS:
+            return ""
+        if run.timed_out and not self.gate:
+            return (
+                "nsys writes down what a program did when it ends or when the one "
+                "range that is recorded does: name that with --range."
+            )
+        if run.exit_status in SEGMENTATION_FAULTS:
+            return (
+                "nsys ends programs like this after some 240,000 kernels in CUDA "
+                "graphs: let it do less, or launch its kernels without a graph."
+            )
+        return ""
 
     def _version(self) -> str:
         name = "nsys" if self.tool is TimelineTool.NSYS else "torch"

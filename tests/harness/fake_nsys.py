@@ -29,7 +29,10 @@ output = next(word for word in arguments if word.startswith("--output="))
 stem = output.removeprefix("--output=").replace("%%", "%")
 program = arguments[arguments.index(output) + 1 :]
 environment = {**os.environ, "NSYS_PROFILING_SESSION_ID": "1"}
-ended = subprocess.run(program, env=environment, check=False).returncode
+try:
+    ended = subprocess.run(program, env=environment, check=False).returncode
+except KeyboardInterrupt:  # nsys then ends the program and writes its report
+    ended = 130
 sys.stdout.write("Generating 'report.qdstrm'\n[1/1] [50%\r[1/1] [====100%]\n")
 if (faults / "never").exists():
     sys.exit(ended)

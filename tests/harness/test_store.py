@@ -7,7 +7,12 @@ import pytest
 from dsprof.harness import store
 from dsprof.harness.errors import ProfileError, UsageError
 from dsprof.harness.records import Cache, Status
-from dsprof.harness.store import ProfileWriter, load_profile, load_samples
+from dsprof.harness.store import (
+    ProfileWriter,
+    find_bundled_profile,
+    load_profile,
+    load_samples,
+)
 from dsprof.harness.timeline import KernelTime, RangeTime, Timeline, TimelineTool
 from tests.conftest import Factory
 

@@ -283,3 +283,19 @@ def test_a_second_recording_is_added_to_the_first(bench: Bench) -> None:
     bench.run(ranges=["prefill"])
     ranges = [timeline.range for timeline in load_profile(bench.output).timelines]
     assert ranges == ["decode", "prefill"]
+
+
+def test_a_program_that_hangs_is_told_how_to_keep_more(bench: Bench) -> None:
+    (bench.faults / "export.sqlite").unlink()
+    NsysFile().write(bench.faults / "export.sqlite")
+    program = (sys.executable, "-c", "import time; time.sleep(60)")
+    with pytest.raises(DsprofError, match="did not end in 1 s .* with --range"):
+        bench.run(program, timeout_s=1.0, ranges=[])
+
+
+def test_a_segmentation_fault_is_told_what_is_known_of_it(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = (sys.executable, "-c", "import os; os.kill(os.getpid(), 11)")
+    assert bench.run(program) is ExitCode.FINDING
+    assert "240,000 kernels in CUDA graphs" in capsys.readouterr().err
