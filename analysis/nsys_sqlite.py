@@ -75,6 +75,12 @@ def read_nsys_sqlite(path: Path, *, ranges: Sequence[str] = ()) -> Timeline:
         )
 
 
+def range_names(path: Path) -> tuple[str, ...]:
+    """The messages of the ranges in a file, the most frequent first."""
+    with open_nsys(path) as database:
+        return most_frequent(count_ranges(database))
+
+
 def _refuse_without_kernels(database: NsysDatabase) -> None:
     if "StringIds" not in database.tables:
         raise ProfileError(

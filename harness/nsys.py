@@ -29,9 +29,14 @@ TRACE_OPTIONS = (
     "--export=sqlite",
     "--force-overwrite=true",
 )
+NAMES_ONLY = "--trace=nvtx"
 GATE_OPTIONS = ("--capture-range=nvtx", "--capture-range-end=stop", "--nvtx-capture")
 HELP_TIMEOUT_S = 60.0
 WITHOUT_NSYS = "torch programs can be recorded without it: --timeline torch"
+
+
+class RangeNeverBeganError(DsprofError):
+    """The program ended well, and the range that was to be recorded never began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +52,16 @@ class NsysRequest:
     gate: str = ""
     limit_s: float
     nsys: str = "nsys"
+    names_only: bool = False  # record the program's ranges and no GPU work
 
     @property
     def command(self) -> list[str]:
         gate = (*GATE_OPTIONS[:2], f"{GATE_OPTIONS[2]}={self.gate}@*")
+        trace = (NAMES_ONLY, *TRACE_OPTIONS[1:]) if self.names_only else TRACE_OPTIONS
         return [
             self.nsys,
             "profile",
-            *TRACE_OPTIONS,
+            *trace,
             *(gate if self.gate else ()),
             # nsys puts variables and numbers in place of %q{NAME}, %p and the like.
             f"--output={str(self.stem).replace('%', '%%')}",
@@ -132,6 +139,9 @@ def find_export(request: NsysRequest, run: ProgramRun) -> Path:
     exported = request.file(".sqlite")
     if exported.exists():
         return exported
+    left = [request.file(suffix).exists() for suffix in (".nsys-rep", ".qdstrm")]
+    if request.gate and not run.problem and not any(left):
+        raise RangeNeverBeganError(f"Nothing was recorded: {_never(request)}")
     raise DsprofError(_why_none(request, run))
 
 
@@ -154,8 +164,6 @@ def _why_none(request: NsysRequest, run: ProgramRun) -> str:
         return f"{run.problem} Nothing was recorded: {_never(request)}"
     if run.problem:
         return f"{run.problem} nsys recorded nothing."
-    if request.gate:
-        return f"Nothing was recorded: {_never(request)}"
     return (
         f"nsys ended and left no report ({_nsys_said(run)}). What it wrote is in "
         f"{run.errors} and {run.output}."

@@ -14,7 +14,7 @@ import click
 from dsprof.analysis.capture_report import read_capture
 from dsprof.analysis.kineto import read_kineto
 from dsprof.analysis.name_normal import normalize
-from dsprof.analysis.nsys_sqlite import read_nsys_sqlite
+from dsprof.analysis.nsys_sqlite import range_names, read_nsys_sqlite
 from dsprof.harness.captures import Capture
 from dsprof.harness.commands.apart import read_apart
 from dsprof.harness.counters import Counters
@@ -33,6 +33,7 @@ from dsprof.harness.ncu_program import (
 from dsprof.harness.nsys import (
     REGISTER_ONLY,
     NsysRequest,
+    RangeNeverBeganError,
     find_export,
     find_nsys,
     run_nsys,
@@ -44,6 +45,7 @@ from dsprof.harness.store import ProfileWriter
 from dsprof.harness.timeline import WHOLE, Timeline, TimelineTool
 from dsprof.harness.versions import UNKNOWN, package_version, tool_version
 
+SHOWN_RANGES = 20
 SEGMENTATION_FAULTS = (-11, 139)  # as a process and as a shell report it
 
 
@@ -138,10 +140,35 @@ class Recording:
         else:
             request = replace(self.nsys_request, nsys=find_nsys())
             run = run_nsys(request, os.environ)
-            read = partial(
-                read_gated, find_export(request, run), self.ranges, self.gate
-            )
+            export = self._export(request, run)
+            read = partial(read_gated, export, self.ranges, self.gate)
         return self._read(read, run)
+
+    def _export(self, request: NsysRequest, run: ProgramRun) -> Path:
+        """The file of a run; where its range never began, say which ranges did."""
+        try:
+            return find_export(request, run)
+        except RangeNeverBeganError as error:
+            self.say(f"nsys: no range '{self.gate}'; once more for the names of ranges")
+            names = self._names_of_ranges(request)
+            if names is None:
+                raise
+            has = ", ".join(f"'{name}'" for name in names[:SHOWN_RANGES])
+            raise DsprofError(
+                f"Nothing was recorded: no NVTX range '{self.gate}' began while the "
+                f"program ran. {f'It has: {has}.' if has else 'It has none at all.'} "
+                "Name one of those with --range, or record all: without --range."
+            ) from error
+
+    def _names_of_ranges(self, request: NsysRequest) -> tuple[str, ...] | None:
+        """The program's ranges, from one more run; None where that gives no file."""
+        stem = request.stem.with_name(f"{request.stem.name}-ranges")
+        asked = replace(request, gate="", names_only=True, stem=stem)
+        run = run_nsys(asked, os.environ)
+        try:
+            return range_names(find_export(asked, run))
+        except DsprofError:
+            return None
 
     def _read(self, read: Callable[[], Timeline], run: ProgramRun) -> Recorded:
         try:

@@ -2,7 +2,8 @@
 
 The first argument, a folder, holds what nsys is to do: ``export.sqlite`` becomes the
 export, ``help`` is what ``profile --help`` prints, ``qdstrm`` and ``nsys-rep`` say to
-leave such a file and no export, and ``never`` not to record anything.
+leave such a file and no export, and ``never`` not to record anything; then
+``ranges.sqlite`` becomes the export of a recording of ranges alone.
 """
 
 import os
@@ -34,6 +35,9 @@ try:
 except KeyboardInterrupt:  # nsys then ends the program and writes its report
     ended = 130
 sys.stdout.write("Generating 'report.qdstrm'\n[1/1] [50%\r[1/1] [====100%]\n")
+if "--trace=nvtx" in arguments and (faults / "ranges.sqlite").exists():
+    shutil.copyfile(faults / "ranges.sqlite", f"{stem}.sqlite")
+    sys.exit(ended)
 if (faults / "never").exists():
     sys.exit(ended)
 for suffix in ("qdstrm", "nsys-rep"):

@@ -289,7 +289,7 @@ def test_a_program_that_hangs_is_told_how_to_keep_more(bench: Bench) -> None:
     (bench.faults / "export.sqlite").unlink()
     NsysFile().write(bench.faults / "export.sqlite")
     program = (sys.executable, "-c", "import time; time.sleep(60)")
-    with pytest.raises(DsprofError, match="did not end in 1 s .* with --range"):
+    with pytest.raises(DsprofError, match=r"did not end in 1 s .* with --range"):
         bench.run(program, timeout_s=1.0, ranges=[])
 
 
@@ -299,3 +299,21 @@ def test_a_segmentation_fault_is_told_what_is_known_of_it(
     program = (sys.executable, "-c", "import os; os.kill(os.getpid(), 11)")
     assert bench.run(program) is ExitCode.FINDING
     assert "240,000 kernels in CUDA graphs" in capsys.readouterr().err
+
+
+def test_where_a_range_never_begins_those_that_do_are_named(bench: Bench) -> None:
+    (bench.faults / "never").touch()
+    ranges = NsysFile()
+    ranges.range("prefill", 0, 10)
+    for start in (20, 30):
+        ranges.range("decode step", start, start + 5)
+    ranges.write(bench.faults / "ranges.sqlite")
+    with pytest.raises(DsprofError, match="It has: 'decode step', 'prefill'"):
+        bench.run(ranges=["decode"])
+
+
+def test_where_no_range_ever_begins_that_is_said(bench: Bench) -> None:
+    (bench.faults / "never").touch()
+    NsysFile().write(bench.faults / "ranges.sqlite")
+    with pytest.raises(DsprofError, match="It has none at all"):
+        bench.run(ranges=["decode"])
