@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from dsprof.analysis.whatif.kernel_fit import KernelFit, fit_kernel
 from dsprof.analysis.whatif.left_out import (
@@ -39,8 +40,31 @@ class Fits:
     extrapolated: Mapping[str, tuple[LeftOutPoint, ...]]
 
 
+class _Same:
+    """A profile as a key: itself alone, as comparing all its rows takes too long."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+
+    def __hash__(self) -> int:
+        return id(self.profile)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.profile is self.profile
+
+
 def fit_kernels(profile: Profile, cache: Cache) -> Fits:
-    """Fit every kernel that has a timed point in this cache state."""
+    """Fit every kernel that has a timed point in this cache state.
+
+    Several pages of a report need the same fits of the same profile: the last few are
+    kept, as each takes seconds.
+    """
+    return _fitted(_Same(profile), cache)
+
+
+@lru_cache(maxsize=2 * len(Cache))
+def _fitted(key: _Same, cache: Cache) -> Fits:
+    profile = key.profile
     source = source_target(profile)
     found = sweeps(profile, cache)
     apart = {name: tuple(left_out(sweep, source)) for name, sweep in found.items()}

@@ -54,7 +54,7 @@ _COLUMNS = {
 _ROWS = _Column(least=0.01, most=1e5, centre=1.0, pull=0.005)
 _OUTLIER_LOG = 0.1  # errors above 10 % count linearly, not squared
 _MOST_STEPS = 30
-_TOLERANCE = 1e-4  # of a logarithm: a hundredth of the noise
+_TOLERANCE = 1e-3  # 0.1 %: less than a time repeats itself to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

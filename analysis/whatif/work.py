@@ -17,7 +17,7 @@ class Work:
 
     ``tensor_flops`` are those that the tensor cores are held for: whole tiles in whole
     waves. ``rows`` stand for what a kernel without tensor work does for each row apart
-    from its FLOP: addresses, conversions, loops. ``on_chip_bytes`` are compulsory.
+    from its FLOP: addresses, conversions, loops.
     """
 
     row: Measurement
@@ -82,7 +82,7 @@ class Works:
             vector_flops=vector,
             rows=0 if flops else row.m,
             hbm_bytes=self._traffics[op].hbm_bytes(row),
-            on_chip_bytes=float(row.total_bytes),
+            on_chip_bytes=self._traffics[op].on_chip_bytes(row),
             launches=self._launches[op],
         )
 

@@ -104,3 +104,11 @@ def test_a_kernel_with_one_point_is_as_uncertain_as_the_worse_of_the_others(
     assert fits.left_out["alone"] == ()
     assert fits.kernels["alone"].error_pct == pytest.approx(others.p90_pct)
     assert fits.kernels["rmsnorm"].error_pct == pytest.approx(others.median_pct)
+
+
+def test_the_fits_of_one_profile_are_made_once(make_profile: Factory) -> None:
+    profile, equal = make_profile(), make_profile()
+
+    assert fit_kernels(profile, Cache.COLD) is fit_kernels(profile, Cache.COLD)
+    assert fit_kernels(equal, Cache.COLD) is not fit_kernels(profile, Cache.COLD)
+    assert fit_kernels(profile, Cache.WARM).cache is Cache.WARM

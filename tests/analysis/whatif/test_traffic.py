@@ -63,6 +63,24 @@ def test_counted_re_reads_count_between_and_beyond_the_counted_sizes(
     assert found.hbm_bytes(row_of(1e6, 0, tokens=4096)) == pytest.approx(3e6)
 
 
+def test_the_cache_moves_what_tiles_read_again_once_a_stream_is_one(
+    make_counters: Factory,
+) -> None:
+    def counted(tokens: int, looked_up: float) -> MergedPoint:
+        row = row_of(100e6, 0, tokens=tokens)
+        launch = make_counters(label=row.point.label, l2_bytes=looked_up)
+        return merge_point((launch,), row)
+
+    # 1.54 look-ups a byte, beside 0.1 MB of the launch's own
+    seen = [counted(16, 1.54 * 100.1e6), counted(256, 1.54 * 500.1e6)]
+    found = traffic(seen, Cache.COLD, L2, 20e6)
+
+    assert found.on_chip_bytes(row_of(1e6, 0, tokens=1)) == pytest.approx(1e6)
+    assert found.on_chip_bytes(row_of(1e6, 0, tokens=64)) == pytest.approx(3e6)
+    assert found.on_chip_bytes(row_of(1e6, 0, tokens=4096)) == pytest.approx(5e6)
+    assert cold().on_chip_bytes(row_of(1e6, 2e6)) == 3e6
+
+
 def test_dirty_bytes_are_what_large_calls_left_unwritten(count: Count) -> None:
     seen = [
         count(row_of(100e6, 100e6), 100e6, 76e6),
