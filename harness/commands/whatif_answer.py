@@ -122,6 +122,10 @@ def _notes(answer: Answer) -> Iterator[str]:
         "that was never reached about to limit the call on the source. *: limited by "
         "such a term, at its rated value."
     )
+    yield (
+        "HBM traffic is the source's, whatever the target keeps on chip; the fixed part "
+        "follows the launch latency, and HBM latency is in no term."
+    )
     for line in assumptions(answer.targets):
         yield f"~ {line}"
     for one in answer.on:
