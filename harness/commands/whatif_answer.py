@@ -123,8 +123,8 @@ def _notes(answer: Answer) -> Iterator[str]:
         "such a term, at its rated value."
     )
     yield (
-        "HBM traffic is the source's, whatever the target keeps on chip; the fixed part "
-        "follows the launch latency, and HBM latency is in no term."
+        "HBM traffic is the source's, whatever the target keeps on chip; the fixed "
+        "part follows the launch latency, and HBM latency is in no term."
     )
     for line in assumptions(answer.targets):
         yield f"~ {line}"
