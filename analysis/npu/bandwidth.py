@@ -146,16 +146,17 @@ def _knees(data: NpuData) -> Iterator[Recommendation]:
         )
 
 
-def _effects(layers: list[SizedLayer]) -> str:
-    words = []
+def _effects(layers: list[SizedLayer]) -> Iterator[tuple[float, str]]:
     for layer in layers:
         half = slowdown_pct(layer.terms, HBM, HALF)
         double = -slowdown_pct(layer.terms, HBM, DOUBLE)
-        words.append(
-            f"{layer.title} {significant(half)} % more time at half, "
-            f"{significant(double)} % less at double"
+        yield (
+            half,
+            (
+                f"{significant(half)} % more time at half and {significant(double)} % less "
+                f"at double, {layer.title}"
+            ),
         )
-    return "; ".join(words)
 
 
 def _outside(data: NpuData) -> Iterator[str]:

@@ -228,18 +228,19 @@ def _capacity(data: NpuData) -> Iterator[Recommendation]:
     )
 
 
-def _best_of_each(sized: Sequence[tuple[SizedLayer, Resident]]) -> str:
+def _best_of_each(
+    sized: Sequence[tuple[SizedLayer, Resident]],
+) -> Iterator[tuple[float, str]]:
     """The size at which each part gains most."""
-    words = []
     for part in Part:
         some = [pair for pair in sized if pair[1].part is part]
         if some:
             layer, one = max(some, key=lambda pair: pair[1].gain_pct)
-            words.append(
-                f"{part} at most {significant(one.gain_pct)} % less time, for "
-                f"{scaled_bytes(one.bytes)} at {layer.title}"
+            words = (
+                f"{significant(one.gain_pct)} % less time for "
+                f"{scaled_bytes(one.bytes)} of {part}, {layer.title}"
             )
-    return "; ".join(words)
+            yield one.gain_pct, words
 
 
 def _outside(data: NpuData, *, has_counters: bool) -> Iterator[str]:

@@ -144,7 +144,7 @@ def _tensor(data: NpuData, scale: float, deciding: str) -> Recommendation:
         "Tensor rates",
         f"{significant(100 * scale)} % of {source.name}'s ({rates}), decided by "
         f"{deciding}{alone}",
-        sensitivity=f"half the rates: {_effects(data, TENSOR)}",
+        sensitivity=_effects(data, TENSOR),
         confidence=of_layers(data.layers, [Term.TENSOR], missing=len(data.missing)),
         labels=[
             label
@@ -172,7 +172,7 @@ def _vector(data: NpuData, tensor_scale: float) -> Recommendation:
         "Vector rate",
         f"{at_most}{significant(100 * scale)} % of {source.name}'s "
         f"({rated(vector * scale / 1e12)} TFLOP/s){ratio}",
-        sensitivity=f"half the rate: {_effects(data, VECTOR)}",
+        sensitivity=_effects(data, VECTOR),
         confidence=of_layers(data.layers, [Term.VECTOR], missing=len(data.missing)),
         labels=[
             label for layer in data.layers for label in _by_term(layer, Term.VECTOR)
@@ -192,12 +192,10 @@ def _by_term(layer: SizedLayer, term: Term) -> list[str]:
     return [call.label for call in sorted(some, key=seconds, reverse=True)]
 
 
-def _effects(data: NpuData, group: tuple[Resource, ...]) -> str:
-    return "; ".join(
-        f"{layer.title} {significant(slowdown_pct(layer.terms, group, HALF))} % more "
-        "time"
-        for layer in data.layers
-    )
+def _effects(data: NpuData, group: tuple[Resource, ...]) -> Iterator[tuple[float, str]]:
+    for layer in data.layers:
+        slower = slowdown_pct(layer.terms, group, HALF)
+        yield slower, f"{significant(slower)} % more time at half, {layer.title}"
 
 
 def _outside(data: NpuData) -> Iterator[str]:

@@ -36,6 +36,12 @@ def of_layers(
     )
 
 
+def at_most_medium(base: Confidence, untested: str) -> Confidence:
+    """The same for something that the profile could not run."""
+    level = Level.LOW if base.level is Level.LOW else Level.MEDIUM
+    return Confidence(level=level, reason=f"{base.reason}; {untested}")
+
+
 def name_of(term: Term) -> str:
     """A term as the report's sentences name it."""
     return {Term.HBM: "HBM", Term.ON_CHIP: "on-chip"}.get(term, str(term))

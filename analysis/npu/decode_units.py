@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dsprof.analysis.findings import Finding
-from dsprof.analysis.npu.confidence import of_layers
+from dsprof.analysis.npu.confidence import at_most_medium, of_layers
 from dsprof.analysis.npu.counted import counted_calls, weighted_mean
 from dsprof.analysis.npu.families import gemv_pct, program_title
 from dsprof.analysis.npu.layers import NpuData, SizedCall, SizedLayer
@@ -174,24 +174,33 @@ def _unit_advice(
         return
     slower = Unit(bytes_per_s=unit.bytes_per_s, flops_per_s=HALF * unit.flops_per_s)
     fastest = max(data.fits.source.flops_per_s.values(), default=unit.flops_per_s)
-    gains = "; ".join(
-        f"{layer.title} {_gain_pct(layer, some, unit)} % less time, "
-        f"{_gain_pct(layer, some, slower)} % at half that rate"
-        for layer, some in few
-    )
     yield advice(
         "A unit for products of few rows",
         f"{significant(unit.flops_per_s / TERA)} TFLOP/s beside a stream of "
         f"{significant(unit.bytes_per_s / TERA)} TB/s, "
         f"{significant(100 * unit.flops_per_s / fastest)} % of the fastest tensor rate",
-        sensitivity=gains,
-        confidence=of_layers([layer for layer, _ in few], [Term.HBM]),
+        sensitivity=[
+            (
+                _gain_pct(layer, some, unit),
+                (
+                    f"{significant(_gain_pct(layer, some, unit))} % less time, "
+                    f"{significant(_gain_pct(layer, some, slower))} % at half that rate, "
+                    f"{layer.title}"
+                ),
+            )
+            for layer, some in few
+        ],
+        confidence=at_most_medium(
+            of_layers([layer for layer, _ in few], [Term.HBM]),
+            f"no unit reaches {significant(unit.bytes_per_s / TERA)} TB/s in calls as "
+            "short as these",
+        ),
         labels=[label for layer, some in few for label in layer.longest(some)],
     )
 
 
-def _gain_pct(layer: SizedLayer, calls: list[SizedCall], unit: Unit) -> str:
-    return significant(100 * saved_s(layer, calls, unit) / layer.time_s)
+def _gain_pct(layer: SizedLayer, calls: list[SizedCall], unit: Unit) -> float:
+    return 100 * saved_s(layer, calls, unit) / layer.time_s
 
 
 def _outside(data: NpuData) -> Iterator[str]:

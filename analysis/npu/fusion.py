@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dsprof.analysis.findings import Finding
-from dsprof.analysis.npu.confidence import of_layers
+from dsprof.analysis.npu.confidence import at_most_medium, of_layers
 from dsprof.analysis.npu.families import fusable_findings
 from dsprof.analysis.npu.layers import NpuData, SizedCall, SizedLayer
 from dsprof.analysis.npu.section import (
@@ -157,12 +157,21 @@ def _fuse_advice(data: NpuData) -> Iterator[Recommendation]:
         f"fewer a layer at {most.title}: {significant(saved * 1e6)} us, "
         f"{significant(_saved_pct(most))} % of the layer"
         f"{_warm_words([one.call for one in pairs])}",
-        sensitivity="; ".join(
-            f"{layer.title} {significant(_saved_pct(layer))} % less time if all, "
-            f"{significant(_saved_pct(layer, HALF))} % for the longer half of them"
+        sensitivity=[
+            (
+                _saved_pct(layer),
+                (
+                    f"{significant(_saved_pct(layer))} % less time for all, "
+                    f"{significant(_saved_pct(layer, HALF))} % for the half of them that "
+                    f"saves most, {layer.title}"
+                ),
+            )
             for layer in layers
+        ],
+        confidence=at_most_medium(
+            of_layers(layers, [Term.FIXED], missing=len(data.missing)),
+            f"none of these {len(pairs)} pairs ran as one kernel",
         ),
-        confidence=of_layers(layers, [Term.FIXED], missing=len(data.missing)),
         labels=[one.call.label for one in pairs],
     )
 

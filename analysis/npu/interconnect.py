@@ -192,10 +192,11 @@ def _phase_links(
         title,
         f"{significant(most / GIGA)} GB/s a chip and direction{between} ({size}, "
         f"{chips})",
-        sensitivity="; ".join(
-            f"{name} at {chips_title} {significant(rate / GIGA)} GB/s"
+        sensitivity=[
+            # The least first: the number itself is the most.
+            (-rate, f"{significant(rate / GIGA)} GB/s, {name}, {chips_title}")
             for (name, chips_title), rate in rates.items()
-        ),
+        ],
         confidence=_confidence(deciding),
         labels=deciding.longest(),
     )
@@ -210,8 +211,15 @@ def _kv_links(data: NpuData, sizes: MoeSizes) -> Recommendation:
         f"{significant(rate / GIGA)} GB/s a prefill chip ({layer.title}); "
         f"{scaled_bytes(token)} a token and layer, "
         f"{scaled_bytes(token * sizes.layers)} a token in all",
-        sensitivity=f"half that rate takes {significant(2 * 100 * LINK_SHARE)} % of "
-        f"the {significant(layer.time_s * 1e6)} us of a layer at {layer.title}",
+        sensitivity=[
+            (
+                rate,
+                (
+                    f"half that rate takes {significant(2 * 100 * LINK_SHARE)} % of the "
+                    f"{significant(layer.time_s * 1e6)} us of a layer, {layer.title}"
+                ),
+            )
+        ],
         confidence=_confidence(layer),
         labels=layer.longest(),
     )

@@ -138,12 +138,17 @@ def _core_advice(
         "Cores that grids fill",
         f"{significant(min(filled[title], float(sms)))} of {sms} SMs at {title}: "
         f"half of the time is in grids that fill so many with one wave ({words})",
-        sensitivity="; ".join(
-            f"{name} {significant(share_under_one_wave(part, 0.5))} % of the time "
-            f"under one wave with half the SMs, "
-            f"{significant(share_under_one_wave(part, 2.0))} % with twice as many"
+        sensitivity=[
+            (
+                under := share_under_one_wave(part, 0.5),
+                (
+                    f"{significant(under)} % of the time under one wave with half the SMs, "
+                    f"{significant(share_under_one_wave(part, 2.0))} % with twice as many, "
+                    f"{name}"
+                ),
+            )
             for name, part in parts
-        ),
+        ],
         confidence=_confidence(parts, data),
         labels=labels_by_weight(rows),
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dsprof.analysis.findings import Finding
-from dsprof.analysis.npu.confidence import of_layers
+from dsprof.analysis.npu.confidence import at_most_medium, of_layers
 from dsprof.analysis.npu.layers import NpuData, SizedCall, SizedLayer
 from dsprof.analysis.npu.section import (
     Confidence,
@@ -138,16 +138,21 @@ def _half_advice(layers: list[SizedLayer], data: NpuData) -> Iterator[Recommenda
         "Half the bytes a weight",
         f"{significant(gains[best.title])} % less time at {best.title}, whose weights "
         f"are {scaled_bytes(weights)} a layer",
-        sensitivity="; ".join(
-            f"{layer.title} {significant(gains[layer.title])} % less, "
-            f"{significant(_gain_pct(layer, tensor_rate=2.0))} % with twice the tensor "
-            "rate too"
+        sensitivity=[
+            (
+                gains[layer.title],
+                (
+                    f"{significant(gains[layer.title])} % less time, "
+                    f"{significant(_gain_pct(layer, tensor_rate=2.0))} % with twice the "
+                    f"tensor rate too, {layer.title}"
+                ),
+            )
             for layer in layers
-        ),
-        confidence=Confidence(
-            # No kernel with such weights ran, so the fit is of another kernel.
-            level=Level.LOW if base.level is Level.LOW else Level.MEDIUM,
-            reason=f"{base.reason}; what unpacking such weights costs is not measured",
+        ],
+        confidence=at_most_medium(
+            base,
+            f"no kernel with half of {scaled_bytes(weights)} of weights ran, and what "
+            "unpacking them costs is not measured",
         ),
         labels=best.longest(_weighted(best)),
     )
@@ -158,11 +163,16 @@ def _half_advice(layers: list[SizedLayer], data: NpuData) -> Iterator[Recommenda
             "Conversions inside the matrix unit",
             f"at most {significant(most.share_pct(conversions(most)))} % less time at "
             f"{most.title}",
-            sensitivity="; ".join(
-                f"{layer.title} {significant(layer.share_pct(conversions(layer)))} % "
-                "less if they took none"
+            sensitivity=[
+                (
+                    share := layer.share_pct(conversions(layer)),
+                    (
+                        f"{significant(share)} % less time if they took none, "
+                        f"{layer.title}"
+                    ),
+                )
                 for layer in changing
-            ),
+            ],
             confidence=Confidence(
                 level=Level.HIGH,
                 reason="an upper bound out of measured times alone: "

@@ -46,13 +46,13 @@ class Confidence:
 class Recommendation:
     """A number to build for, what it moves, and how sure it is.
 
-    ``rows`` holds the first few labels of the evidence; ``row_count`` says how many
-    there are.
+    ``sensitivity`` has an effect a size or part, the largest first. ``rows`` holds
+    the first few labels of the evidence; ``row_count`` says how many there are.
     """
 
     title: str
     number: str
-    sensitivity: str
+    sensitivity: tuple[str, ...]
     confidence: Confidence
     rows: tuple[str, ...] = ()
     row_count: int = 0
@@ -95,16 +95,17 @@ def advice(
     title: str,
     number: str,
     *,
-    sensitivity: str,
+    sensitivity: Iterable[tuple[float, str]],
     confidence: Confidence,
     labels: Iterable[str] = (),
 ) -> Recommendation:
-    """A recommendation with its rows."""
+    """A recommendation with its rows; effects come with what they are sorted by."""
+    effects = sorted(sensitivity, key=lambda one: -one[0])
     rows, count = cited(labels)
     return Recommendation(
         title=title,
         number=number,
-        sensitivity=sensitivity,
+        sensitivity=tuple(words for _, words in effects),
         confidence=confidence,
         rows=rows,
         row_count=count,

@@ -24,6 +24,7 @@ from dsprof.analysis.npu.section import (
 from dsprof.analysis.numerals import plural, significant
 
 HALF = 0.5
+STATIC = "static"
 MEDIUM_ERROR_PCT = 15.0
 
 
@@ -96,12 +97,17 @@ def part_advice(
             f"{cause} first: {significant(100 * parts[cause] / total)} % of "
             f"{significant(1000 * total)} mJ a token and layer at {layer.title} "
             f"({_unit(cause, model)})",
-            sensitivity="; ".join(
-                f"{other.title} {_saved(other, model, cause)} % less energy with half "
-                f"of that, {_saved(other, model, 'static')} % with half the static "
-                "power"
+            sensitivity=[
+                (
+                    saved := _saved_pct(other, model, cause),
+                    (
+                        f"{significant(saved)} % less energy with half of that, "
+                        f"{significant(_saved_pct(other, model, STATIC))} % with half the "
+                        f"static power, {other.title}"
+                    ),
+                )
                 for other in layers
-            ),
+            ],
             confidence=_confidence(model, points),
             labels=layer.longest(),
         )
@@ -118,7 +124,7 @@ def _unit(cause: str, model: EnergyModel) -> str:
     )
 
 
-def _saved(layer: SizedLayer, model: EnergyModel, cause: str) -> str:
+def _saved_pct(layer: SizedLayer, model: EnergyModel, cause: str) -> float:
     changes = {
         "static": replace(model, static_w=HALF * model.static_w),
         "HBM": replace(model, hbm_j=HALF * model.hbm_j),
@@ -128,7 +134,7 @@ def _saved(layer: SizedLayer, model: EnergyModel, cause: str) -> str:
     )
     total = sum(token_parts_j(layer, model).values())
     changed = sum(token_parts_j(layer, changes.get(cause, cheaper)).values())
-    return significant(100 * (1 - changed / total))
+    return 100 * (1 - changed / total)
 
 
 def _confidence(model: EnergyModel, points: Sequence[SampledPower]) -> Confidence:

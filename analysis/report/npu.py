@@ -165,7 +165,7 @@ def _overview(sections: Sequence[Section]) -> Table:
                 section.topic.value,
                 one.title,
                 one.number,
-                one.sensitivity,
+                one.sensitivity[0],
                 one.confidence.level.value,
                 _evidence(one),
             )
@@ -176,9 +176,9 @@ def _overview(sections: Sequence[Section]) -> Table:
 
 
 def _evidence(one: Recommendation) -> Code:
-    more = one.row_count - len(one.rows)
-    rest = f" and {more} more" if more else ""
-    return Code(f"{', '.join(one.rows)}{rest}")
+    """The first row; the section has more of them."""
+    rest = f" and {one.row_count - 1:,} more" if one.row_count > 1 else ""
+    return Code(f"{one.rows[0]}{rest}" if one.rows else "")
 
 
 def _table(grid: Grid) -> Table:
