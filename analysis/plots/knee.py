@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dsprof.analysis.numerals import significant
 from dsprof.analysis.plots.style import (
     PALETTE,
     ROOF_COLOR,
@@ -122,10 +121,9 @@ def _mark(axes: "Axes", knee: Knee, scale: float, color: str) -> tuple[str, ...]
 def _note(figure: "Figure", resource: Resource, knees: Sequence[Knee]) -> None:
     if not knees:
         return
-    beyond = "Less latency than" if resource is Resource.LAUNCH else "More than"
-    gain = significant(knees[0].gain, 2)
+    more = "less" if resource is Resource.LAUNCH else "more"
     text = (
-        f"Dot: the knee. {beyond} there, 1 % of it is worth less than {gain} % of the "
-        "time. Then: what limits most of the time beyond the knee."
+        f"Dot: the knee. Beyond it, 1 % {more} takes less than {knees[0].gain:g} % off "
+        "the time. Then: what limits most of the time there."
     )
     add_note(figure, text, lines_of_room=1)

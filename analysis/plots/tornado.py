@@ -124,14 +124,12 @@ def _bars(axes: "Axes", y: int, row: Elasticity) -> None:
     bars = [(row.half_pct, HALF_COLOR), (row.double_pct, DOUBLE_COLOR)]
     for length, color in sorted(bars, key=lambda bar: -abs(bar[0])):
         axes.barh(y, length, height=0.6, color=color, zorder=3)
-    if not _is_seen(row):
-        axes.barh(y, 0)
-    for side, ends in ((1, [b for b in bars if b[0] > 0]), (-1, _falls(bars))):
-        if not ends:
+    for side in (1, -1):
+        length = max((side * change for change, _ in bars), default=0.0) * side
+        if side * length < LEAST_SHOWN_PCT:
             continue
-        length, _ = max(ends, key=lambda bar: abs(bar[0]))
         axes.annotate(
-            f"{length:+.1f}" if abs(length) >= LEAST_SHOWN_PCT else "0.0",
+            f"{length:+.1f}",
             (length, y),
             xytext=(4 * side, 0),
             textcoords="offset points",
@@ -140,10 +138,6 @@ def _bars(axes: "Axes", y: int, row: Elasticity) -> None:
             fontsize=8,
             color=TEXT_COLOR,
         )
-
-
-def _falls(bars: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
-    return [bar for bar in bars if bar[0] < 0]
 
 
 def _name(row: Elasticity) -> str:

@@ -10,11 +10,12 @@ The rule, for a memory of C bytes in place of the source's C0:
   the source's own C0 bytes save is in the measured times already.
 * Less than the source has loses cache hits. The bytes that the on-chip memory served a
   call beyond those from HBM came from a working set of at most min(C0, footprint); with
-  less room than that, they go to HBM in proportion.
+  less room than that, they go to HBM in proportion. What is read again may be smaller
+  than that working set: no counter tells.
 
-Bytes that stay are still delivered by the on-chip memory. With ``layers_held`` 1, a
-device that holds one layer, this is the most that capacity can save: a device that
-holds several passes through all of them before it sees a byte again.
+Bytes that stay are still delivered by the on-chip memory. On a device that
+holds one layer this is the most that capacity can save: one that holds several passes
+through all of them before it sees a byte again.
 """
 
 from dataclasses import dataclass
