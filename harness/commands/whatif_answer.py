@@ -50,8 +50,9 @@ def print_answer(answer: Answer) -> None:
 
 def answer_files(answer: Answer) -> dict[str, bytes]:
     """The same as Markdown, and the values as JSON, by file name."""
-    parts = [f"# {text(_title(answer))}"]
-    parts += [f"## {text(title)}\n\n{table(data)}" for title, data in _tables(answer)]
+    (title, first), *others = _tables(answer)
+    parts = [f"# {text(title)}", table(first)]
+    parts += [f"## {text(name)}\n\n{table(data)}" for name, data in others]
     parts.append("\n".join(f"* {text(line)}" for line in _notes(answer)))
     values = json.dumps(plain_answer(answer), indent=1)
     return {
