@@ -150,13 +150,11 @@ def _effects(layers: list[SizedLayer]) -> Iterator[tuple[float, str]]:
     for layer in layers:
         half = slowdown_pct(layer.terms, HBM, HALF)
         double = -slowdown_pct(layer.terms, HBM, DOUBLE)
-        yield (
-            half,
-            (
-                f"{significant(half)} % more time at half and {significant(double)} % less "
-                f"at double, {layer.title}"
-            ),
+        words = (
+            f"{significant(half)} % more time at half and {significant(double)} % "
+            f"less at double, {layer.title}"
         )
+        yield half, words
 
 
 def _outside(data: NpuData) -> Iterator[str]:

@@ -179,17 +179,7 @@ def _unit_advice(
         f"{significant(unit.flops_per_s / TERA)} TFLOP/s beside a stream of "
         f"{significant(unit.bytes_per_s / TERA)} TB/s, "
         f"{significant(100 * unit.flops_per_s / fastest)} % of the fastest tensor rate",
-        sensitivity=[
-            (
-                _gain_pct(layer, some, unit),
-                (
-                    f"{significant(_gain_pct(layer, some, unit))} % less time, "
-                    f"{significant(_gain_pct(layer, some, slower))} % at half that rate, "
-                    f"{layer.title}"
-                ),
-            )
-            for layer, some in few
-        ],
+        sensitivity=_effects(few, unit, slower),
         confidence=at_most_medium(
             of_layers([layer for layer, _ in few], [Term.HBM]),
             f"no unit reaches {significant(unit.bytes_per_s / TERA)} TB/s in calls as "
@@ -197,6 +187,18 @@ def _unit_advice(
         ),
         labels=[label for layer, some in few for label in layer.longest(some)],
     )
+
+
+def _effects(
+    few: list[tuple[SizedLayer, list[SizedCall]]], unit: Unit, slower: Unit
+) -> Iterator[tuple[float, str]]:
+    for layer, calls in few:
+        gain, less = (_gain_pct(layer, calls, one) for one in (unit, slower))
+        words = (
+            f"{significant(gain)} % less time, {significant(less)} % at half that "
+            f"rate, {layer.title}"
+        )
+        yield gain, words
 
 
 def _gain_pct(layer: SizedLayer, calls: list[SizedCall], unit: Unit) -> float:

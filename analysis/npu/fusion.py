@@ -157,23 +157,23 @@ def _fuse_advice(data: NpuData) -> Iterator[Recommendation]:
         f"fewer a layer at {most.title}: {significant(saved * 1e6)} us, "
         f"{significant(_saved_pct(most))} % of the layer"
         f"{_warm_words([one.call for one in pairs])}",
-        sensitivity=[
-            (
-                _saved_pct(layer),
-                (
-                    f"{significant(_saved_pct(layer))} % less time for all, "
-                    f"{significant(_saved_pct(layer, HALF))} % for the half of them that "
-                    f"saves most, {layer.title}"
-                ),
-            )
-            for layer in layers
-        ],
+        sensitivity=_effects(layers),
         confidence=at_most_medium(
             of_layers(layers, [Term.FIXED], missing=len(data.missing)),
             f"none of these {len(pairs)} pairs ran as one kernel",
         ),
         labels=[one.call.label for one in pairs],
     )
+
+
+def _effects(layers: Sequence[SizedLayer]) -> Iterator[tuple[float, str]]:
+    for layer in layers:
+        saved, half = _saved_pct(layer), _saved_pct(layer, HALF)
+        words = (
+            f"{significant(saved)} % less time for all, {significant(half)} % for the "
+            f"half of them that saves most, {layer.title}"
+        )
+        yield saved, words
 
 
 def _saved_pct(layer: SizedLayer, share: float = 1.0) -> float:

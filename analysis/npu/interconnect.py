@@ -215,7 +215,7 @@ def _kv_links(data: NpuData, sizes: MoeSizes) -> Recommendation:
             (
                 rate,
                 (
-                    f"half that rate takes {significant(2 * 100 * LINK_SHARE)} % of the "
+                    f"half that rate takes {significant(200 * LINK_SHARE)} % of the "
                     f"{significant(layer.time_s * 1e6)} us of a layer, {layer.title}"
                 ),
             )

@@ -138,20 +138,22 @@ def _core_advice(
         "Cores that grids fill",
         f"{significant(min(filled[title], float(sms)))} of {sms} SMs at {title}: "
         f"half of the time is in grids that fill so many with one wave ({words})",
-        sensitivity=[
-            (
-                under := share_under_one_wave(part, 0.5),
-                (
-                    f"{significant(under)} % of the time under one wave with half the SMs, "
-                    f"{significant(share_under_one_wave(part, 2.0))} % with twice as many, "
-                    f"{name}"
-                ),
-            )
-            for name, part in parts
-        ],
+        sensitivity=_effects(parts),
         confidence=_confidence(parts, data),
         labels=labels_by_weight(rows),
     )
+
+
+def _effects(
+    parts: "list[tuple[str, pd.DataFrame]]",
+) -> Iterator[tuple[float, str]]:
+    for name, rows in parts:
+        half, double = (share_under_one_wave(rows, scale) for scale in (0.5, 2.0))
+        words = (
+            f"{significant(half)} % of the time under one wave with half the SMs, "
+            f"{significant(double)} % with twice as many, {name}"
+        )
+        yield half, words
 
 
 def _confidence(parts: "list[tuple[str, pd.DataFrame]]", data: NpuData) -> Confidence:

@@ -138,17 +138,7 @@ def _half_advice(layers: list[SizedLayer], data: NpuData) -> Iterator[Recommenda
         "Half the bytes a weight",
         f"{significant(gains[best.title])} % less time at {best.title}, whose weights "
         f"are {scaled_bytes(weights)} a layer",
-        sensitivity=[
-            (
-                gains[layer.title],
-                (
-                    f"{significant(gains[layer.title])} % less time, "
-                    f"{significant(_gain_pct(layer, tensor_rate=2.0))} % with twice the "
-                    f"tensor rate too, {layer.title}"
-                ),
-            )
-            for layer in layers
-        ],
+        sensitivity=_effects(layers),
         confidence=at_most_medium(
             base,
             f"no kernel with half of {scaled_bytes(weights)} of weights ran, and what "
@@ -180,6 +170,16 @@ def _half_advice(layers: list[SizedLayer], data: NpuData) -> Iterator[Recommenda
             ),
             labels=most.longest(conversions(most)),
         )
+
+
+def _effects(layers: list[SizedLayer]) -> Iterator[tuple[float, str]]:
+    for layer in layers:
+        gain, both = _gain_pct(layer), _gain_pct(layer, tensor_rate=2.0)
+        words = (
+            f"{significant(gain)} % less time, {significant(both)} % with twice the "
+            f"tensor rate too, {layer.title}"
+        )
+        yield gain, words
 
 
 def _gain_pct(layer: SizedLayer, tensor_rate: float = 1.0) -> float:

@@ -97,17 +97,7 @@ def part_advice(
             f"{cause} first: {significant(100 * parts[cause] / total)} % of "
             f"{significant(1000 * total)} mJ a token and layer at {layer.title} "
             f"({_unit(cause, model)})",
-            sensitivity=[
-                (
-                    saved := _saved_pct(other, model, cause),
-                    (
-                        f"{significant(saved)} % less energy with half of that, "
-                        f"{significant(_saved_pct(other, model, STATIC))} % with half the "
-                        f"static power, {other.title}"
-                    ),
-                )
-                for other in layers
-            ],
+            sensitivity=_effects(layers, model, cause),
             confidence=_confidence(model, points),
             labels=layer.longest(),
         )
@@ -122,6 +112,18 @@ def _unit(cause: str, model: EnergyModel) -> str:
         f"{path} {significant(joules / PICO)} pJ a FLOP"
         for path, joules in model.flop_j.items()
     )
+
+
+def _effects(
+    layers: Sequence[SizedLayer], model: EnergyModel, cause: str
+) -> Iterator[tuple[float, str]]:
+    for layer in layers:
+        saved, static = (_saved_pct(layer, model, one) for one in (cause, STATIC))
+        words = (
+            f"{significant(saved)} % less energy with half of that, "
+            f"{significant(static)} % with half the static power, {layer.title}"
+        )
+        yield saved, words
 
 
 def _saved_pct(layer: SizedLayer, model: EnergyModel, cause: str) -> float:

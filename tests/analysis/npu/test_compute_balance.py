@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from dsprof.analysis.npu.compute_balance import (
@@ -6,7 +8,7 @@ from dsprof.analysis.npu.compute_balance import (
     limiting_seconds,
     shares_pct,
 )
-from dsprof.analysis.npu.layers import npu_data
+from dsprof.analysis.npu.layers import NpuData, SizedLayer, npu_data
 from dsprof.analysis.npu.slack import slowdown_pct
 from dsprof.analysis.whatif.terms import Term
 from dsprof.harness.profile import Profile
@@ -78,8 +80,24 @@ def test_nothing_is_said_of_a_profile_without_times(make_profile: Factory) -> No
 
 
 def test_a_vector_rate_that_no_size_reaches_is_said_to_be_a_bound(
-    compute_bound: Profile,
+    computes: NpuData,
 ) -> None:
-    assert any(
-        "rated one" in one for one in compute_balance(npu_data(compute_bound)).outside
+    def unreached(layer: SizedLayer, *terms: Term) -> SizedLayer:
+        calls = tuple(
+            replace(call, terms=replace(call.terms, not_identified=terms))
+            for call in layer.calls
+        )
+        return replace(layer, calls=calls)
+
+    known, unknown = (
+        replace(
+            computes, layers=tuple(unreached(one, *terms) for one in computes.layers)
+        )
+        for terms in ((), (Term.VECTOR,))
+    )
+    assert not compute_balance(known).outside
+    assert (
+        compute_balance(unknown)
+        .outside[0]
+        .startswith("What 2 kernels with 100 % of the time reach of the vector rate")
     )
