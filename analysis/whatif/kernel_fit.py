@@ -35,8 +35,8 @@ class _Column:
     """Bounds, centre and pull of one parameter; all but the pull as slowdowns.
 
     The centres are what the ceilings and kernels of an H200 reach: copies 1.18, dense
-    GEMM 1.24 (bf16) and 1.31 (fp8), L2 with writes 1.7. HBM is pulled most: it is the
-    resource that simple kernels reach closest.
+    GEMM 1.24 (bf16) and 1.31 (fp8), L2 with writes 1.7. HBM is pulled most: nearly all
+    kernels that it limits come close to it.
     """
 
     least: float
@@ -48,8 +48,8 @@ class _Column:
 _COLUMNS = {
     Term.TENSOR: _Column(least=1.0, most=8.0, centre=1.3, pull=0.05),
     Term.VECTOR: _Column(least=1.0, most=50.0, centre=1.3, pull=0.05),
-    Term.HBM: _Column(least=1.0, most=3.0, centre=1.12, pull=0.08),
-    Term.ON_CHIP: _Column(least=1.0, most=8.0, centre=1.7, pull=0.05),
+    Term.HBM: _Column(least=1.0, most=3.0, centre=1.12, pull=0.15),
+    Term.ON_CHIP: _Column(least=1.0, most=8.0, centre=1.7, pull=0.1),
 }
 _ROWS = _Column(least=0.01, most=1e5, centre=1.0, pull=0.005)
 _OUTLIER_LOG = 0.1  # errors above 10 % count linearly, not squared

@@ -17,6 +17,8 @@ from dsprof.harness.records import Cache, Measurement
 # Of the writes of large elementwise kernels, an H200's 60 MiB kept 15 to 27 MB.
 _DIRTY_SHARE = 0.35
 _LAUNCH_BYTES = 100_000  # code, arguments and tables: read, but no data read again
+# Of L2; a smaller call moves its launch's own bytes and workspaces more than its data.
+_LEAST_SHARE = 0.125
 # L2's tags see each byte of a stream 1.51 to 1.57 times on an H200: in the partition of
 # the multiprocessor, and for half of the bytes in that of the memory.
 _TAG_LOOKUPS = 1.54
@@ -62,9 +64,11 @@ def traffic(
     for point in counted:
         row, read, looked_up = point.measurement, point.dram_read_bytes, point.l2_bytes
         own = _LAUNCH_BYTES * len(point.launches)
-        if row is not None and read is not None and row.bytes_read:
+        if row is None or row.total_bytes < _LEAST_SHARE * l2_bytes:
+            continue
+        if read is not None and row.bytes_read:
             reads[row.point.tokens] = max((read - own) / row.bytes_read, 1.0)
-        if row is not None and looked_up is not None and row.total_bytes:
+        if looked_up is not None and row.total_bytes:
             moved = looked_up / _TAG_LOOKUPS - own
             deliveries[row.point.tokens] = max(moved / row.total_bytes, 1.0)
     return Traffic(
