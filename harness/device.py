@@ -29,7 +29,8 @@ class DeviceSpec:
 
     ``flops_per_s`` lacks a datapath that the chip does not have. ``sources`` has
     one entry a number, under the same key as in ``gpus.toml``. ``power_w`` is the
-    highest board power; None where the file does not state it.
+    highest board power, ``memory_bytes`` the DRAM's size; None where the file does not
+    state it.
     """
 
     id: str
@@ -42,6 +43,7 @@ class DeviceSpec:
     flops_per_s: Mapping[Datapath, float]
     sources: Mapping[str, str]
     power_w: float | None = None
+    memory_bytes: int | None = None
 
     def ridge_point(self, datapath: Datapath) -> float:
         """Arithmetic intensity in FLOP/byte at which memory and compute roofs meet."""
@@ -113,6 +115,7 @@ _KEYS = (
     "hbm_bytes_per_s",
     "flops_per_s",
     "power_w",  # optional
+    "memory_bytes",  # optional
 )
 # Outside these a number is a slip of unit, such as 4.8 for TB/s or 989 for TFLOP/s.
 _LIMITS = {
@@ -121,6 +124,7 @@ _LIMITS = {
     "hbm_bytes_per_s": (1e9, 1e16, "bytes per second, e.g. 4.8e12"),
     "flops_per_s": (1e9, 1e20, "dense FLOP per second, e.g. 1979e12"),
     "power_w": (1, 1e5, "watts, e.g. 700"),
+    "memory_bytes": (2**30, 2**44, "bytes, e.g. 151_397_597_184"),
 }
 
 
@@ -156,6 +160,9 @@ class _Entry:
             flops_per_s=self._flops_per_s(),
             power_w=self._rate("power_w", self._table)
             if "power_w" in self._table
+            else None,
+            memory_bytes=self._integer("memory_bytes")
+            if "memory_bytes" in self._table
             else None,
             sources=self._sources,
         )

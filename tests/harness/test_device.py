@@ -93,6 +93,7 @@ def test_every_number_has_a_source(spec: DeviceSpec) -> None:
     numbers = {"compute_capability", "sms", "l2_bytes", "hbm_bytes_per_s"}
     numbers |= {f"flops_per_s.{path}" for path in spec.flops_per_s}
     numbers |= set() if spec.power_w is None else {"power_w"}
+    numbers |= set() if spec.memory_bytes is None else {"memory_bytes"}
     assert spec.sources.keys() == numbers
     assert all(
         "NVIDIA" in text or "cudaDeviceProp" in text for text in spec.sources.values()
@@ -284,3 +285,14 @@ def test_the_file_states_that_its_geforce_rates_accumulate_in_fp32() -> None:
         for path in ("fp8_tensor", "bf16_tensor"):
             source = document[gpu]["flops_per_s"][path]["source"]
             assert "FP32 accumulate" in source
+
+
+def test_memory_is_rated_in_gb_that_are_gib_and_may_be_left_out(npu_toml: Path) -> None:
+    assert device_spec("h200-sxm").memory_bytes == 141 * 2**30
+    assert device_spec(str(npu_toml)).memory_bytes is None
+    sized = NPU + 'memory_bytes.value = 68_719_476_736\nmemory_bytes.source = "made"\n'
+    npu_toml.write_text(sized)
+    assert device_spec(str(npu_toml)).memory_bytes == 64 * 2**30
+    npu_toml.write_text(sized.replace("68_719_476_736", "64"))
+    with pytest.raises(UsageError, match=r"memory_bytes is 64\. Give .* bytes"):
+        device_spec(str(npu_toml))
