@@ -50,7 +50,8 @@ def join_documents(
     document is shown as text, and an image that is not among the figures as its
     caption.
     """
-    with ThreadPoolExecutor() as pool:  # Pillow packs without the interpreter's lock
+    # Pillow packs without the interpreter's lock, but takes 150 MB for a large figure.
+    with ThreadPoolExecutor(max_workers=2) as pool:
         packed = dict(
             zip(figures, pool.map(picture_url, figures.values()), strict=True)
         )

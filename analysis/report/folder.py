@@ -2,66 +2,30 @@
 
 import gc
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from dsprof.analysis.counter_columns import HISTOGRAMS
-from dsprof.analysis.frames import measurements_frame
-from dsprof.analysis.merged_frame import merged_frame
-from dsprof.analysis.plots.categories import category_figure
-from dsprof.analysis.plots.counter_marks import has_place
-from dsprof.analysis.plots.counter_roofline import hierarchy_figure, overlay_figure
-from dsprof.analysis.plots.drawing import drawing
-from dsprof.analysis.plots.histograms import histogram_figure
-from dsprof.analysis.plots.normalized import counted_rows, normalized_figure
-from dsprof.analysis.plots.roofline import names_kernels, roofline_figure
-from dsprof.analysis.plots.scaling import time_figure
-from dsprof.analysis.plots.share import share_figure
-from dsprof.analysis.report.corrections import Correction, render_corrections
-from dsprof.analysis.report.counters import render_counters
-from dsprof.analysis.report.index import GENERATOR, page_data, render_index
-from dsprof.analysis.report.model import ModelPage, is_model_file, model_pages
-from dsprof.analysis.report.roofline import FigureLink, render_roofline
-from dsprof.analysis.report.summary import render_summary
-from dsprof.analysis.shown_rows import shown_rows
+from dsprof.analysis.report.contents import (
+    CORRECTIONS,
+    COUNTERS,
+    FIGURES,
+    PAGE,
+    ROOFLINE,
+    SUMMARY,
+    report_contents,
+)
+from dsprof.analysis.report.corrections import Correction
+from dsprof.analysis.report.index import GENERATOR
+from dsprof.analysis.report.machines import FIGURES as MACHINE_FIGURES
+from dsprof.analysis.report.machines import NPU, WHATIF
+from dsprof.analysis.report.model import is_model_file, model_pages
 from dsprof.harness.errors import UsageError
 from dsprof.harness.profile import Profile
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-OVERVIEW = FigureLink(path="figures/roofline.png", title="Roofline, cold and warm L2")
-BY_CATEGORY = FigureLink(
-    path="figures/roofline-by-category.png", title="Roofline by category"
-)
-TIME = FigureLink(path="figures/time.png", title="Time against tokens")
-SHARE = FigureLink(path="figures/share.png", title="Share of the bounding spec roof")
-MEASURED = FigureLink(
-    path="figures/roofline-measured.png", title="Analytic and measured roofline"
-)
-HIERARCHY = FigureLink(
-    path="figures/roofline-hierarchy.png", title="Hierarchical roofline"
-)
-NORMALIZED = FigureLink(
-    path="figures/roofline-normalized.png", title="Normalized roofline"
-)
-COUNTED = {
-    group.name: FigureLink(
-        path=f"figures/histograms-{group.name}.png", title=f"{group.title}, histograms"
-    )
-    for group in HISTOGRAMS
-}
-COUNTER_ROOFLINES = (MEASURED, HIERARCHY, NORMALIZED)
-FIGURES = (OVERVIEW, BY_CATEGORY, TIME, SHARE, *COUNTER_ROOFLINES, *COUNTED.values())
 HEAD_CHARACTERS = 2000  # of a page, enough to see what made it
-SUMMARY, ROOFLINE, PAGE = "summary.md", "roofline.md", "index.html"
 OLDER_PAGE = "report.html"  # of reports that dsprof wrote before it had an index.html
-COUNTERS, CORRECTIONS = "counters.md", "corrections.md"
-Drawing = tuple[FigureLink, Callable[[], "Figure"]]
+DOCUMENTS = {SUMMARY, ROOFLINE, COUNTERS, WHATIF, NPU, CORRECTIONS, PAGE, OLDER_PAGE}
 
 
 def write_report(
@@ -81,7 +45,7 @@ def write_report(
     """
     with _collector_paused():
         pages = model_pages(profile, each_kernel=each_kernel)
-        documents, pngs = _made(profile, corrections, pages, apart=apart)
+        documents, pngs = report_contents(profile, corrections, pages, apart=apart)
     for name, text in documents.items():
         (output / name).write_text(text, encoding="utf-8", newline="\n")
     for path, png in pngs.items():
@@ -105,46 +69,6 @@ def _collector_paused() -> Iterator[None]:
         gc.unfreeze()
         if was_on:
             gc.enable()
-
-
-def _made(
-    profile: Profile,
-    corrections: Sequence[Correction],
-    pages: Sequence[ModelPage],
-    *,
-    apart: bool,
-) -> tuple[dict[str, str], dict[str, bytes]]:
-    """Every document in order, the page last, and every figure by its path."""
-    frame = measurements_frame(profile)
-    timed: list[Drawing] = []
-    counted: list[Drawing] = []
-    merged = shown_rows(merged_frame(profile)) if profile.counters else None
-    if profile.measurements or (merged is None and not pages):
-        timed = list(_timed_drawings(profile, frame))
-    if merged is not None:
-        counted = list(_counter_drawings(profile, merged))
-    draws = {link.path: draw for link, draw in (*timed, *counted)}
-    for page in pages:
-        draws |= page.draws
-    with drawing(draws, apart=apart) as finish:
-        documents = {SUMMARY: render_summary(profile, frame)}
-        documents |= {page.name: page.text for page in pages}
-        if timed:
-            links = [link for link, _ in timed]
-            documents[ROOFLINE] = render_roofline(profile, links, frame)
-        if merged is not None:
-            documents[COUNTERS] = render_counters(
-                profile,
-                merged,
-                rooflines=[link for link, _ in counted if link in COUNTER_ROOFLINES],
-                histograms=COUNTED,
-            )
-        documents[CORRECTIONS] = render_corrections(corrections)
-        shown = page_data(profile, frame, merged, pages)
-        pngs = finish()
-        title = f"dsprof report: {profile.device.name}"
-        documents[PAGE] = render_index(title, shown, list(documents.values()), pngs)
-        return documents, pngs
 
 
 def create_report(  # noqa: PLR0913 -- as write_report
@@ -185,8 +109,7 @@ def create_report(  # noqa: PLR0913 -- as write_report
 
 def is_report(folder: Path) -> bool:
     """True for a folder that write_report made and nobody put anything else into."""
-    documents = {SUMMARY, ROOFLINE, COUNTERS, CORRECTIONS, PAGE, OLDER_PAGE}
-    made = documents | {link.path for link in FIGURES}
+    made = DOCUMENTS | {link.path for link in (*FIGURES, *MACHINE_FIGURES)}
     folders = {"figures"}
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
     others = {name for name in found - made - folders if not is_model_file(name)}
@@ -224,25 +147,3 @@ def _swap(fresh: Path, target: Path, old: Path) -> None:
     except OSError:
         old.rename(target)
         raise
-
-
-def _timed_drawings(profile: Profile, frame: "pd.DataFrame") -> Iterator[Drawing]:
-    """The panels by category are for runs with too many kernels to name in one."""
-    device = profile.device
-    yield OVERVIEW, partial(roofline_figure, frame, device, ceilings=profile.ceilings)
-    if not names_kernels(frame):
-        yield BY_CATEGORY, partial(category_figure, frame, device)
-    yield TIME, partial(time_figure, frame)
-    yield SHARE, partial(share_figure, frame)
-
-
-def _counter_drawings(profile: Profile, merged: "pd.DataFrame") -> Iterator[Drawing]:
-    """Rooflines where FLOP and bytes were counted, and every histogram."""
-    device, ceilings = profile.device, profile.ceilings
-    if has_place(merged):
-        title = f"{NORMALIZED.title}, {device.name}"
-        yield MEASURED, partial(overlay_figure, merged, device, ceilings)
-        yield HIERARCHY, partial(hierarchy_figure, merged, device, ceilings)
-        yield NORMALIZED, partial(normalized_figure, counted_rows(merged), title=title)
-    for group in HISTOGRAMS:
-        yield COUNTED[group.name], partial(histogram_figure, merged, group)

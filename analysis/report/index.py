@@ -26,6 +26,7 @@ from dsprof.analysis.report.index_programs import program_rows
 from dsprof.analysis.report.index_whatif import whatif_rows
 from dsprof.analysis.report.model import ModelPage
 from dsprof.analysis.report.template import render
+from dsprof.analysis.whatif.fit import Fits
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import Status
 
@@ -91,11 +92,12 @@ def page_data(
     frame: "pd.DataFrame",
     merged: "pd.DataFrame | None",
     models: Sequence[ModelPage],
+    fits: Fits | None,
 ) -> PageData:
     """What the page's scripts read.
 
     ``frame`` is the profile's measurements_frame and ``merged`` its merged_frame as
-    shown_rows gives it, None without counters.
+    shown_rows gives it, None without counters; ``fits`` are None without a time.
     """
     data: dict[str, Json] = {
         "points": point_rows(profile, frame),
@@ -104,7 +106,7 @@ def page_data(
         "catalogue": kernel_rows(profile),
         **roof_rows(profile),
         "layer": layer_rows(profile),
-        "whatif": whatif_rows(profile),
+        "whatif": whatif_rows(profile, fits),
         "programs": program_rows([page.model for page in models]),
     }
     return PageData(

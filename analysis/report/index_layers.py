@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dsprof.analysis.layer import ONE_LAYER, LayerTimes, layer_times
+from dsprof.analysis.layer import ONE_LAYER, LayerTimes, layer_times, path_of
 from dsprof.analysis.report.index_embed import Json, columns, number
 from dsprof.analysis.sizes import ProblemSize
 from dsprof.analysis.slots import quickest
@@ -39,7 +39,8 @@ def layer_rows(profile: Profile) -> Json:
 
 
 def _timed(profile: Profile) -> Iterator[LayerTimes]:
-    for path in LayerPath:
+    first = path_of(profile)
+    for path in sorted(LayerPath, key=lambda path: path is not first):
         for size in recorded_sizes(profile):
             for kv_len in context_lengths(profile, size):
                 layer = layer_times(profile, size, path, kv_len)

@@ -11,17 +11,23 @@ from dataclasses import dataclass
 from dsprof.analysis.layer import path_of
 from dsprof.analysis.report.index_embed import Json, columns, number
 from dsprof.analysis.report.index_layers import context_lengths, recorded_sizes
-from dsprof.analysis.whatif.fit import fit_kernels
+from dsprof.analysis.whatif.fit import Fits
 from dsprof.analysis.whatif.layer_terms import layer_terms
 from dsprof.analysis.whatif.model_terms import model_terms
 from dsprof.analysis.whatif.target import Target, target_of_device
 from dsprof.analysis.whatif.terms import LayerTerms
 from dsprof.harness.device import Datapath, known_devices
 from dsprof.harness.profile import Profile
-from dsprof.harness.records import Cache
 
 # The page's sums are compared with Python's: enough digits for one part in a million.
 _DIGITS = 7
+
+
+# Fields of a target that a slider stands for, in words.
+_SLIDERS = {
+    "on_chip_bytes_per_s": "on-chip bandwidth",
+    "launch_latency_s": "launch latency",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +38,12 @@ class SizedTerms:
     model: LayerTerms | None = None
 
 
-def whatif_rows(profile: Profile) -> Json:
+def whatif_rows(profile: Profile, fits: Fits | None) -> Json:
     """Terms of every layer that has a timed call; None where the profile has none."""
-    sizes = [one for cache in Cache for one in _sizes(profile, cache)]
-    return terms_rows(sizes, _targets(sizes[0].layer.source)) if sizes else None
+    if fits is None:
+        return None
+    sizes = list(_sizes(profile, fits))
+    return terms_rows(sizes, _targets(fits.source)) if sizes else None
 
 
 def terms_rows(sizes: list[SizedTerms], targets: list[Target]) -> Json:
@@ -54,16 +62,13 @@ def terms_rows(sizes: list[SizedTerms], targets: list[Target]) -> Json:
     }
 
 
-def _sizes(profile: Profile, cache: Cache) -> Iterator[SizedTerms]:
-    if not any(row.timing(cache) for row in profile.measurements):
-        return
-    fits = fit_kernels(profile, cache)
+def _sizes(profile: Profile, fits: Fits) -> Iterator[SizedTerms]:
     path = path_of(profile)
     for size in recorded_sizes(profile):
         for kv_len in context_lengths(profile, size):
-            layer = layer_terms(profile, fits, size, path, kv_len, cache)
+            layer = layer_terms(profile, fits, size, path, kv_len, fits.cache)
             if layer.calls:
-                model = model_terms(profile, fits, size, path, kv_len, cache)
+                model = model_terms(profile, fits, size, path, kv_len, fits.cache)
                 yield SizedTerms(layer=layer, model=model)
 
 
@@ -90,7 +95,7 @@ def _preset(target: Target, source: Target) -> Json:
     return {
         "name": target.name,
         "multiples": {name: number(one, _DIGITS) for name, one in multiples.items()},
-        "assumed": sorted(target.assumed),
+        "assumed": [_SLIDERS[name] for name in _SLIDERS if name in target.assumed],
     }
 
 

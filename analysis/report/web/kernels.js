@@ -62,6 +62,7 @@ function kernelRow(points, counted) {
 
 function startKernels() {
   const rows = kernelRows();
+  const anyPlanned = rows.some((row) => row.planned);
   const anyTimed = rows.some((row) => row.timed);
   const columns = [
     { title: "Kernel", value: (row) => row.kernel, link: (row) => kernelHash(row.kernel) },
@@ -79,7 +80,7 @@ function startKernels() {
       text: (row) => (row.class.count ? `${row.class.name} (${row.class.count} of ${row.classes})` : MISSING),
     },
     { title: "Limiter of most", value: (row) => row.limiter },
-  ].filter((column) => anyTimed || !/cold|warm|Timed/.test(column.title));
+  ].filter(({ title }) => (title === "Timed" ? anyPlanned : anyTimed || !/cold|warm/.test(title)));
   byId("kernel-table").append(sortableTable({ caption: "Kernels and ops", columns, rows, rowLimit: Infinity }));
 }
 
@@ -144,7 +145,7 @@ const LAUNCH_COLUMNS = [
 /** Fill the page of one kernel; false where the profile does not know it. */
 function showKernel(page, name) {
   const own = (rows) => rows.filter((row) => row.kernel === name);
-  const points = own(pointRows);
+  const points = own(pointRows).sort((a, b) => (b.status === "ok") - (a.status === "ok"));
   const counted = own(countedRows);
   const launches = own(launchRows);
   const entry = catalogue.get(name);
@@ -181,7 +182,7 @@ function addKernelCharts(page, name, points) {
     all.some((mark) => mark.row.kernel === name))?.filter((mark) => mark.row.kernel === name);
   if (marks?.length) {
     const chart = make("div", { class: "chart", role: "img" });
-    page.append(make("h2", {}, `Roofline, ${marks[0].cache} L2`), chart);
+    page.append(make("h2", {}, `Roofline, ${marks[0].cache} L2`), make("p", {}, FORMS_KEY), chart);
     drawRoofline(chart, marks, { levels, height: 420 });
   }
   const timed = points.filter((row) => row.status === "ok");

@@ -63,7 +63,8 @@ function layerSum(layer, part, calls) {
     const time = layer.times[cache][part];
     const least = time.missing.length ? "at least " : "";
     const rate = layer.tokens_per_s[cache];
-    const tokens = rate === null ? "" : `, ${number(rate)} tokens/s through the whole model`;
+    const most = layer.times[cache].model?.missing.length ? "at most " : "";
+    const tokens = rate === null ? "" : `, ${most}${number(rate)} tokens/s through the whole model`;
     return `${cache} L2: ${least}${number(time.us)} us${tokens}`;
   });
   const lacks = missing.length ? `. Without a time: ${distinct(missing.map(callText)).join(", ")}` : "";
@@ -85,7 +86,7 @@ const LAYER_COLUMNS = [
 
 const layerSelects = (prefix) => ({
   path: byId(`${prefix}-path`), phase: byId(`${prefix}-phase`),
-  size: byId(`${prefix}-size`), kv: byId(`${prefix}-kv`), cache: byId(`${prefix}-cache`),
+  size: byId(`${prefix}-size`), kv: byId(`${prefix}-kv`),
 });
 
 const LAYER_KEYS = {
@@ -93,7 +94,6 @@ const LAYER_KEYS = {
   phase: (layer) => layer.phase,
   size: (layer) => (layer.phase === "prefill" ? `B=${layer.batch_size} S=${layer.seq_len}` : `B=${layer.batch_size}`),
   kv: (layer) => (layer.kv_len === null ? MISSING : `kv_len ${layer.kv_len}`),
-  cache: (layer) => layer.cache,
 };
 
 /** Offer what is left after each choice, in this order, and return the layer chosen. */

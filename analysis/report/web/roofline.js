@@ -6,6 +6,8 @@ const LEVELS = {
   l2: { title: "measured at L2", form: "-open-dot" },
   l1: { title: "measured at L1", form: "-dot" },
 };
+const FORMS_KEY = "Filled marks are analytic. Measured ones are open at DRAM, open with a dot at L2, " +
+  "and filled with a dot at L1.";
 const DASHES = { spec: "solid", burst: "dash", sustained: "dot" };
 const EVERY = "all";
 const countedRows = rowsOf(data.counted);
@@ -189,8 +191,8 @@ function startRoofline() {
     const marks = marksOf(levels, byId("roof-cache").value);
     shown = marks.filter(({ row }) =>
       Object.entries(choices).every(([name, { value }]) => value === EVERY || row[name] === value));
-    byId("roof-count").textContent = `${plural(shown.length, "mark")} of ${whole(marks.length)} shown.` +
-      " Filled marks are analytic; open ones are at DRAM, open ones with a dot at L2, filled ones with a dot at L1.";
+    byId("roof-count").textContent =
+      `${plural(shown.length, "mark")} of ${whole(marks.length)} shown. ${FORMS_KEY}`;
     refill();
     return drawRoofline(chart, shown, { measured: byId("roof-measured").checked, levels });
   };

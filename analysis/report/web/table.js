@@ -1,6 +1,7 @@
 // Tables that can be sorted by every column and searched.
 
 const FIRST_ROWS = 100;
+const LONG_TEXT = 40; // letters; a longer one takes several lines
 
 /**
  * A table of rows. A column has a title, value(row), and may have text(row), for how
@@ -64,7 +65,8 @@ function sortableTable({ caption, columns, rows, sortBy = null, rowLimit = FIRST
       const link = column.link?.(row);
       const content = link ? make("a", { href: link }, text) : text;
       if (place === 0) return make("th", { scope: "row" }, content);
-      return make("td", column.number ? { class: "n" } : {}, content);
+      const kind = column.number ? "n" : text.length > LONG_TEXT ? "long" : "";
+      return make("td", kind ? { class: kind } : {}, content);
     }));
   }
 

@@ -47,7 +47,7 @@ function startWhatif() {
   const sliders = addSliders(["hbm", ...datapaths, "fp32", "on_chip", "latency"]);
   offer(preset, [source, ...presets.map((one) => one.name), OWN_SETTING]);
   byId("what-if-model").textContent =
-    `Sliders are multiples of ${source}. Each call's time is split into terms by what the kernel's own ` +
+    `Sliders are multiples of ${source}, path ${layers[0].path}, ${layers[0].cache} L2. Each call's time is split into terms by what the kernel's own ` +
     "sweep shows; on another machine a term shrinks as its resource grows, the longest one counts, and the " +
     "launch part is added. Software and clocks stay as they were.";
   let rows = [];
@@ -55,7 +55,7 @@ function startWhatif() {
     caption: "Calls on the source and on the other machine", columns: WHATIF_COLUMNS, rows, rowLimit: Infinity,
   }));
   const update = () => {
-    const layer = chooseLayer(layers, selects, ["phase", "size", "kv", "cache"]);
+    const layer = chooseLayer(layers, selects, ["phase", "size", "kv"]);
     const own = calls.get(layers.indexOf(layer));
     const multiples = Object.fromEntries(DATAPATHS.map((path) => [path, 1]));
     for (const [name, slider] of sliders) multiples[name] = slider.multiple();
@@ -68,7 +68,7 @@ function startWhatif() {
   preset.addEventListener("change", () => {
     const chosen = presets.find((one) => one.name === preset.value);
     byId("whatif-note").textContent = chosen?.assumed.length
-      ? `Not rated for ${chosen.name}, and assumed: ${chosen.assumed.map((name) => name.replaceAll("_", " ")).join(", ")}.` : "";
+      ? `Assumed for ${chosen.name}, whose data sheet is silent: ${chosen.assumed.join(", ")}.` : "";
     if (preset.value === OWN_SETTING) return;
     for (const [name, slider] of sliders) slider.set(chosen ? chosen.multiples[name] : 1);
   });
