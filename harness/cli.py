@@ -22,6 +22,7 @@ COMMANDS = {
     "model": "Run a whole model with random weights: DeepSeek-V3, DeepSeek-OCR-2.",
     "import": "Make a profile of other people's ncu, nsys or torch.profiler files.",
     "roofline": "Draw and tabulate the roofline of a profile, a CSV file or a GPU.",
+    "moe": "Least and measured time of the routed experts against tokens.",
     "layer": "Add up a layer and the whole model from a profile.",
     "whatif": "Project a layer and the model onto another machine.",
     "report": "Write the whole report of a profile.",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dsprof.analysis.findings import Finding
-from dsprof.analysis.moe.observations import US, token_list
+from dsprof.analysis.moe.observations import token_list
 from dsprof.analysis.moe.recorded import Curve
 from dsprof.analysis.moe.study import Reached, Study
 from dsprof.analysis.numerals import significant
@@ -159,39 +159,3 @@ def _without_others(span: Span) -> Finding | None:
         f"{one.point.tokens:,}, {significant(longest.time_us)} us): twice as fast, it "
         f"saves {significant(50 * share)} %.",
     )
-
-
-def analytic_implications(study: Study) -> list[Finding]:
-    """What least times alone say: how many tokens it takes to use both roofs."""
-    roof, geometry = study.rated, study.geometry
-    crossover = study.crossover(RoofKind.SPEC)
-    first = study.tokens[0]
-    done = study.work(first)
-    compute_us = done.flops / roof.flops_per_s * US
-    memory_us = done.total_bytes / roof.bytes_per_s * US
-    found = [
-        Finding(
-            title=f"T = {first:,}",
-            detail=f"computing takes {significant(compute_us)} us of the rated roof "
-            f"and moving {significant(memory_us)} us: " + _lever(compute_us, memory_us),
-        )
-    ]
-    if 1 < crossover < float("inf"):
-        at = study.work(crossover)
-        rows = at.rows / geometry.local_experts
-        found.append(
-            Finding(
-                title="To use both roofs",
-                detail=f"{crossover:,.0f} tokens, {significant(rows)} rows an expert, "
-                "in one batch.",
-            )
-        )
-    return found
-
-
-def _lever(compute_us: float, memory_us: float) -> str:
-    if memory_us > compute_us:
-        share = 100 * compute_us / memory_us
-        return f"more FLOP/s help nothing while they are used {significant(share)} %."
-    share = 100 * memory_us / compute_us
-    return f"more bandwidth helps nothing while it is used {significant(share)} %."

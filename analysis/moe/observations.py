@@ -21,6 +21,7 @@ from dsprof.harness.device import Datapath
 from dsprof.harness.errors import UsageError
 from dsprof.harness.records import Bound, Roof
 
+FLAT = 1.05  # times the first: as good as equal
 ALL_BUT = 0.99  # of the experts touched: as good as all
 US = 1e6
 
@@ -46,17 +47,47 @@ def crossover_words(tokens: float) -> str:
 
 
 def minimum_time_findings(study: Study) -> list[Finding]:
-    """Of the table of least times, under the rated roof."""
-    roof = study.rated
-    by_regime: dict[Bound, list[Work]] = {bound: [] for bound in Bound}
-    for tokens in study.tokens:
-        done = study.work(tokens)
-        by_regime[regime(done, roof)].append(done)
+    """Of the table of least times: where they hardly change, and what they rest on."""
     return [
-        *_memory_findings(study, by_regime[Bound.MEMORY], roof),
-        *_compute_findings(by_regime[Bound.COMPUTE], roof),
+        *_flat_findings(study),
         *_touched_findings(study),
+        *_narrower(study, study.work(study.tokens[0]), study.rated),
     ]
+
+
+def regime_least_findings(study: Study, bound: Bound) -> list[Finding]:
+    """The least times of the asked T in a regime of the rated roof."""
+    roof = study.rated
+    done = [
+        one
+        for tokens in study.tokens
+        if regime(one := study.work(tokens), roof) is bound
+    ]
+    if not done:
+        return []
+    detail = (
+        _memory_detail(done, roof)
+        if bound is Bound.MEMORY
+        else _compute_detail(done, roof)
+    )
+    return [Finding(title="Least times, rated roof", detail=detail)]
+
+
+def _flat_findings(study: Study) -> Iterator[Finding]:
+    """The tokens that cost next to nothing: how many the first's time has room for."""
+    times = [least_time_s(study.work(one), study.rated) for one in study.tokens]
+    flat = [
+        tokens
+        for tokens, time_s in zip(study.tokens, times, strict=True)
+        if time_s <= FLAT * times[0]
+    ]
+    if len(flat) > 1:
+        most = 100 * (times[len(flat) - 1] / times[0] - 1)
+        yield Finding(
+            title="Nearly constant",
+            detail=f"{token_list(flat)} take {significant(times[0] * US)} us and at "
+            f"most {significant(most)} % more.",
+        )
 
 
 def _span(values: Sequence[float]) -> str:
@@ -64,28 +95,38 @@ def _span(values: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _memory_findings(
-    study: Study, done: Sequence[Work], roof: Roof
-) -> Iterator[Finding]:
-    if not done:
-        return
+def _memory_detail(done: Sequence[Work], roof: Roof) -> str:
     times = [least_time_s(one, roof) * US for one in done]
     last = done[-1]
     share = 100 * last.activation_bytes / last.total_bytes
-    span = token_list([int(one.tokens) for one in done])
     detail = (
-        f"{span}: at least {_span(times)} us, at {_span([d.intensity for d in done])} "
-        f"FLOP/byte, below the ridge point of {significant(roof.ridge_point, 4)}. "
-        f"At T = {last.tokens:,} activations are {significant(share)} % of the bytes"
+        f"{_tokens_of(done)}: {_span(times)} us, at "
+        f"{_span([one.intensity for one in done])} FLOP/byte, below the ridge point of "
+        f"{significant(roof.ridge_point, 4)}; activations are {significant(share)} % "
+        f"of the bytes at T = {last.tokens:,}"
     )
     if len(done) > 1:
-        times_work, times_time = last.flops / done[0].flops, times[-1] / times[0]
+        more_work, more_time = last.flops / done[0].flops, times[-1] / times[0]
         detail += (
-            f", and {significant(times_work)} times the FLOP of T = "
-            f"{done[0].tokens:,} take {significant(times_time)} times its time"
+            f", where {significant(more_work)} times the FLOP of T = "
+            f"{done[0].tokens:,} take {significant(more_time)} times its time"
         )
-    yield Finding(title="Memory-bound", detail=f"{detail}.")
-    yield from _narrower(study, done[0], roof)
+    return f"{detail}."
+
+
+def _compute_detail(done: Sequence[Work], roof: Roof) -> str:
+    times = [least_time_s(one, roof) * US for one in done]
+    first = done[0]
+    idle = 100 * (1 - first.total_bytes / roof.bytes_per_s * US / times[0])
+    return (
+        f"{_tokens_of(done)}: {_span(times)} us, "
+        f"{significant(1000 * times[-1] / done[-1].tokens)} ns a token; memory is idle "
+        f"{significant(idle)} % of it at T = {first.tokens:,}."
+    )
+
+
+def _tokens_of(done: Sequence[Work]) -> str:
+    return token_list([int(one.tokens) for one in done])
 
 
 def _narrower(study: Study, done: Work, roof: Roof) -> Iterator[Finding]:
@@ -111,21 +152,6 @@ def _narrower(study: Study, done: Work, roof: Roof) -> Iterator[Finding]:
         f"{scaled_bytes(geometry.expert_bytes)}, and moving all bytes of T = "
         f"{done.tokens:,} takes {significant(time_us)} us instead of "
         f"{significant(done.total_bytes / roof.bytes_per_s * US)}{lacks}.",
-    )
-
-
-def _compute_findings(done: Sequence[Work], roof: Roof) -> Iterator[Finding]:
-    if not done:
-        return
-    times = [least_time_s(one, roof) * US for one in done]
-    span = token_list([int(one.tokens) for one in done])
-    first = done[0]
-    idle = 100 * (1 - first.total_bytes / roof.bytes_per_s / (times[0] / US))
-    yield Finding(
-        title="Compute-bound",
-        detail=f"{span}: at least {_span(times)} us, "
-        f"{significant(1000 * times[-1] / done[-1].tokens)} ns a token. At T = "
-        f"{first.tokens:,} memory is idle {significant(idle)} % of the least time.",
     )
 
 

@@ -115,8 +115,8 @@ def analytic_study(
         tokens=tuple(sorted(set(tokens))),
         roofs={RoofKind.SPEC: rated},
         recorded=Recorded(
-            why_none=f"Nothing was run on a {device.name} here: all of this follows "
-            "from sizes and rated roofs."
+            why_none=f"Analytic only: no profile of {device.name} is used here, and "
+            "all of this follows from sizes and rated roofs."
         ),
     )
 
@@ -161,7 +161,12 @@ def _check(
 
 
 def memory_bytes(device: DeviceSpec) -> int | None:
-    """The GPU's DRAM; a profile from before it was stored has it from the list."""
-    if device.memory_bytes is not None or device.id not in known_devices():
-        return device.memory_bytes
-    return known_devices()[device.id].memory_bytes
+    """The GPU's DRAM; None where nobody states it."""
+    return rated_spec(device).memory_bytes
+
+
+def rated_spec(device: DeviceSpec) -> DeviceSpec:
+    """The GPU, as it is listed where a profile does not say its memory."""
+    if device.memory_bytes is not None:
+        return device
+    return known_devices().get(device.id, device)
