@@ -124,7 +124,7 @@ def render_index(
     ``documents`` are the report's Markdown pages in order, and ``figures`` PNG files
     by the paths that they link.
     """
-    script = "\n".join((WEB / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    script = _script()
     plotly = plotly_script()
     return render(
         "web/index.html.j2",
@@ -160,6 +160,12 @@ def _sections(
         WHATIF: bool(data["whatif"]),
     }
     return [section for section, there in has.items() if there]
+
+
+def _script() -> str:
+    """Our scripts as one, with no name in the window."""
+    parts = [(WEB / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    return "\n".join(['(() => {\n"use strict";', *parts, "})();\n"])
 
 
 def _policy(*scripts: str) -> str:

@@ -102,11 +102,9 @@ def _sensitivity_draws(
 ) -> dict[str, Draw]:
     held = Held.of(profile)
     where = profile.device.name
-    curves = [one for layer in layers if (one := curve(layer, held=held)) is not None]
-    knees = [one for layer in layers if (one := knee(layer, held=held)) is not None]
-    balances = [
-        one for layer in layers if (one := balance(layer, held=held)) is not None
-    ]
+    curves = [found for one in layers if (found := curve(one, held=held))]
+    knees = [mark for one in layers if (mark := knee(one, held=held))]
+    balances = [at for one in layers if (at := balance(one, held=held))]
     draws: dict[str, Draw] = {
         TORNADO.path: partial(
             tornado_figure,

@@ -15,6 +15,9 @@ const CACHE_COLORS = { cold: "#0072b2", warm: "#d55e00" };
 const CACHE_PATTERNS = { cold: "", warm: "/" };
 const PRINTED_WIDTH = 660; // pixels: an A4 page between its margins
 const ROW_HEIGHT = 26;
+const NARROW_WIDTH = 900; // below it a legend stands under its chart
+const LEGEND_HEIGHT = 180;
+const MARGIN = { l: 70, r: 20, t: 30, b: 55 };
 const FONT = { family: "system-ui, sans-serif", size: 12 };
 
 /** A chart reads a small language of tags and entities in texts: write them out. */
@@ -33,14 +36,14 @@ const lines = (...texts) => texts.filter(Boolean).map(plain).join("<br>");
  */
 function draw(chart, label, traces, layout) {
   chart.setAttribute("aria-label", label);
-  chart.style.height = `${layout.height}px`;
-  if (drawn.has(chart)) return paint(chart, traces, layout);
-  waiting.set(chart, () => paint(chart, traces, layout));
+  pictures.set(chart, { traces, layout: { margin: MARGIN, ...layout } });
+  chart.style.height = `${fitted(layout, chart.clientWidth).height}px`;
+  if (drawn.has(chart)) return paint(chart);
   near.observe(chart);
 }
 
 const drawn = new Set();
-const waiting = new Map();
+const pictures = new Map(); // what was last asked for, drawn or not
 const near = new IntersectionObserver(
   (entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => drawNow(target)),
   { rootMargin: "400px" },
@@ -49,33 +52,44 @@ const near = new IntersectionObserver(
 function drawNow(chart) {
   near.unobserve(chart);
   drawn.add(chart);
-  waiting.get(chart)?.();
-  waiting.delete(chart);
+  if (pictures.has(chart)) paint(chart);
 }
 
 function forget(chart) {
   near.unobserve(chart);
-  waiting.delete(chart);
+  pictures.delete(chart);
   drawn.delete(chart);
   Plotly.purge(chart);
 }
 
-function paint(chart, traces, layout) {
+/** The layout with its legend where the width has room for it. */
+function fitted(layout, width) {
+  if (width >= NARROW_WIDTH || layout.legend?.orientation === "h") return layout;
+  return {
+    ...layout,
+    height: layout.height + LEGEND_HEIGHT,
+    margin: { ...layout.margin, b: 55 + LEGEND_HEIGHT },
+    legend: { ...layout.legend, orientation: "h", x: 0, y: -0.14, yanchor: "top" },
+  };
+}
+
+function paint(chart, paper = {}) {
+  const { traces, layout } = pictures.get(chart);
   return Plotly.react(
     chart,
     traces,
     {
       autosize: true,
+      ...paper,
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: FONT,
-      margin: { l: 70, r: 20, t: 30, b: 55 },
       hovermode: "closest",
       hoverlabel: {
         bgcolor: "#1d1f22", bordercolor: "#8a9099", align: "left",
         font: { ...FONT, color: "#ffffff" },
       },
-      ...layout,
+      ...fitted(layout, paper.width ?? chart.clientWidth),
     },
     {
       responsive: true,
@@ -143,10 +157,16 @@ function drawBars(chart, label, rows, groups, title) {
 
 /** Charts have the width of the window; paper is narrower. */
 function fitToPaper() {
-  for (const chart of waiting.keys()) drawNow(chart);
-  for (const chart of drawn) Plotly.relayout(chart, { autosize: false, width: PRINTED_WIDTH });
+  for (const chart of pictures.keys()) {
+    drawNow(chart);
+    chart.style.height = "auto";
+    paint(chart, { autosize: false, width: PRINTED_WIDTH });
+  }
 }
 
 function fitToWindow() {
-  for (const chart of drawn) Plotly.relayout(chart, { autosize: true, width: null });
+  for (const [chart, { layout }] of pictures) {
+    chart.style.height = `${fitted(layout, chart.clientWidth).height}px`;
+    paint(chart, { width: undefined });
+  }
 }

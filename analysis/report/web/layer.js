@@ -23,7 +23,7 @@ function startLayer() {
     drawBars(
       chart,
       `Waterfall of ${plural(shown.length, "call")}, each beginning where the one before ends.`,
-      shown.map((call) => (call.count > 1 ? `${call.count} x ` : "") + (call.step ? `${call.step}: ` : "") + callText(call)),
+      shown.map((call) => (call.count > 1 ? `${call.count} x ` : "") + callText(call)),
       ["cold", "warm"].map((cache) => cascade(shown, cache)),
       "Time since the layer began (us)",
     );
@@ -51,6 +51,7 @@ function cascade(calls, cache) {
       call.missing
         ? `no time: ${call.missing}`
         : `${number(bars[place].us)} us ${cache}, ${number(100 * bars[place].us / reached)} % of the layer`,
+      call.step,
       call.count > 1 ? `${call.count} calls` : "",
       call.stands_in ? "a counterpart of what the model runs" : "",
     )),

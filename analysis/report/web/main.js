@@ -22,7 +22,8 @@ function route() {
   const [, name] = location.hash.match(/^#kernel\/(.+)$/) ?? [];
   const page = byId("kernel-page");
   const wasKernel = !page.hidden;
-  byId("report").hidden = name !== undefined;
+  // The documents follow this script: only the style sheet can hide them already.
+  document.documentElement.classList.toggle("one-kernel", name !== undefined);
   page.hidden = name === undefined;
   if (name !== undefined) {
     showKernel(page, decoded(name));

@@ -88,7 +88,7 @@ function markTraces(marks) {
         color: COLORS[place % COLORS.length],
         symbol: SYMBOLS[place % SYMBOLS.length] + LEVELS[level].form,
         size: 8,
-        opacity: 0.75,
+        opacity: 0.85,
       },
     };
   });
@@ -129,19 +129,16 @@ function roofTrace(x, y, name, dash) {
 }
 
 function drawRoofline(chart, marks, { measured = true, levels = ["analytic"], height = 560 } = {}) {
-  const narrow = chart.clientWidth < 700;
   const label = `Roofline of ${plural(marks.length, "mark")}: FLOP per second over FLOP per byte.`;
   return draw(
     chart,
     label,
     marks.length ? [...roofTraces(marks, measured, levels), ...markTraces(marks)] : [],
     {
-      height: narrow ? height + 180 : height,
+      height,
       xaxis: logAxis("Arithmetic intensity (FLOP/byte)"),
       yaxis: logAxis("FLOP/s", RATE_TICKS),
-      legend: narrow
-        ? { orientation: "h", x: 0, y: -0.15, yanchor: "top" }
-        : { x: 1.01, y: 1, tracegroupgap: 0, font: { size: 11 } },
+      legend: { x: 1.01, y: 1, tracegroupgap: 0, font: { size: 11 } },
       annotations: marks.length ? [] : [{
         text: "No point has FLOP, bytes and a time here.", showarrow: false,
         xref: "paper", yref: "paper", x: 0.5, y: 0.5,
