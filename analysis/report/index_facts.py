@@ -24,7 +24,7 @@ def facts(
     profile: Profile, merged: "pd.DataFrame | None", models: list[ModelKernels]
 ) -> list[Fact]:
     """Those that the profile has something for."""
-    found: list[Fact] = [("GPU", profile.device.name, f"recorded {recorded(profile)}")]
+    found: list[Fact] = [("GPU", profile.device.name, _when(profile))]
     rows = profile.measurements
     if rows:
         timed = {row.point.kernel for row in rows if row.status is Status.OK}
@@ -43,6 +43,17 @@ def facts(
         )
         found.append((f"Range {model.name}", value, note))
     return found + [fact for size in REPORTED_SIZES for fact in _layer(profile, size)]
+
+
+def _when(profile: Profile) -> str:
+    """When it was recorded; empty where no part of the profile says so."""
+    if profile.measurements:
+        return f"recorded {recorded(profile)}"
+    started = [
+        *(timeline.started for timeline in profile.timelines),
+        *(capture.started for capture in profile.captures),
+    ]
+    return next((f"recorded {when}" for when in started if when), "")
 
 
 def _classes(merged: "pd.DataFrame", launches: str) -> Fact:

@@ -3,21 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
-from dsprof.analysis.report.folder import write_report
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import Status
-from dsprof.harness.store import find_bundled_profile, load_profile
-from tests.browser.conftest import emulate, errors, keep_screenshot, new_browser
+from tests.browser.conftest import emulate, errors, keep_screenshot
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
     from selenium.webdriver.remote.webelement import WebElement
 
-INTERACTIVE_MS = 2000
-LARGEST_BYTES = 8_000_000
-TRIES = 5  # a machine that does other things as well is not the page's fault
 ROOFLINE_MARKS = "#roof-chart .scatterlayer .points path"
 
 
@@ -40,25 +33,6 @@ def column(browser: "Chrome", table: str, place: int) -> list[str]:
         "css selector", f"{table} tbody tr > :nth-child({place})"
     )
     return [cell.text for cell in cells]
-
-
-@pytest.mark.timeout(400)  # draws every figure of the bundled profile first
-def test_the_bundled_report_is_small_and_soon_interactive(tmp_path: Path) -> None:
-    write_report(load_profile(find_bundled_profile()), tmp_path)
-    page = tmp_path / "index.html"
-    assert page.stat().st_size < LARGEST_BYTES
-    times = []
-    for _ in range(TRIES):  # each in a browser that has compiled nothing before
-        with new_browser() as browser:
-            browser.get(page.as_uri())
-            root = "return document.documentElement.dataset.interactiveMs"
-            times.append(int(browser.execute_script(root)))
-            assert errors(browser) == []
-            assert count(browser, ROOFLINE_MARKS) > 1000
-            keep_screenshot(browser, "bundled", tmp_path)
-        if times[-1] < INTERACTIVE_MS:
-            break
-    assert min(times) < INTERACTIVE_MS
 
 
 def test_the_page_opens_from_disk_and_asks_for_nothing(

@@ -112,7 +112,7 @@ const RATE_TICKS = {
   tickvals: Array.from({ length: 16 }, (_, power) => 10 ** (power + 3)),
   ticktext: ["k", "M", "G", "T", "P"].flatMap((unit) => ["1", "10", "100"].map((one) => one + unit)).concat("1E"),
 };
-const COUNT_TICKS = { exponentformat: "SI", dtick: 1 };
+const COUNT_TICKS = { exponentformat: "SI" };
 
 /** Horizontal bars, the first row on top; each group is one bar a row. */
 function drawBars(chart, label, rows, groups, title) {

@@ -124,8 +124,7 @@ const COUNTED_COLUMNS = [
   { title: "Missing", value: (row) => row.missing },
 ];
 const LAUNCH_COLUMNS = [
-  { title: "Launched kernel", value: (row) => row.kernel_name },
-  { title: "Point", value: (row) => row.label },
+  { title: "Point", value: (row) => row.label || shortened(row.kernel_name, LONG_TEXT) },
   { title: "L2", value: (row) => row.cache },
   { title: "Launch", value: (row) => row.launch, text: (row) => String(row.launch), number: true },
   { title: "Grid", value: (row) => row.grid },
@@ -172,6 +171,11 @@ function showKernel(page, name) {
   ];
   for (const [heading, rows, columns, caption] of tables) {
     if (rows.length) page.append(make("h2", {}, heading), sortableTable({ caption, columns, rows }));
+  }
+  const names = distinct([...launches, ...programs].map((row) => row.kernel_name));
+  if (names.length) {
+    const items = names.map((text) => make("li", {}, make("code", {}, text)));
+    page.append(make("h2", {}, "Full names of what was launched"), make("ul", {}, ...items));
   }
   if (!counted.length) page.append(make("p", {}, "No counters of this kernel were captured."));
 }

@@ -17,7 +17,6 @@ const PROGRAM_COLUMNS = [
   { title: "Limiter", value: (row) => row.limiter },
   { title: "% of rated roof", value: (row) => row.spec_roof_pct, number: true },
   { title: "No counters because", value: (row) => row.why_missing },
-  { title: "Full name", value: (row) => row.kernel_name },
 ];
 
 function startPrograms() {

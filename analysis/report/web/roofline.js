@@ -189,7 +189,7 @@ function startRoofline() {
     shown = marks.filter(({ row }) =>
       Object.entries(choices).every(([name, { value }]) => value === EVERY || row[name] === value));
     byId("roof-count").textContent =
-      `${plural(shown.length, "mark")} of ${whole(marks.length)} shown. ${FORMS_KEY}`;
+      `${plural(shown.length, "mark")} of ${whole(marks.length)} shown.` + (has.length > 1 ? ` ${FORMS_KEY}` : "");
     refill();
     return drawRoofline(chart, shown, { measured: byId("roof-measured").checked, levels });
   };
