@@ -154,7 +154,7 @@ def _without_others(span: Span) -> Finding | None:
     share, one = max(shares, key=lambda pair: pair[0])
     longest = one.point.others[0]
     return Finding(
-        title=f"{span.curve.name}, {longest.call.label}",
+        title=f"{span.curve.name}, {span.bound}-bound, {longest.call.label}",
         detail=f"at most {significant(100 * share)} % of the time (T = "
         f"{one.point.tokens:,}, {significant(longest.time_us)} us): twice as fast, it "
         f"saves {significant(50 * share)} %.",

@@ -1,0 +1,85 @@
+from dataclasses import replace
+
+import pytest
+
+from dsprof.analysis.moe.attained import implications, regime_findings, spans
+from dsprof.analysis.moe.routing import Routing
+from dsprof.analysis.moe.study import Study, analytic_study, recorded_study
+from dsprof.harness.records import Bound
+from tests.analysis.moe.made import DEEPSEEK, moe_profile
+from tests.conftest import Factory
+
+
+@pytest.fixture
+def study(
+    make_profile: Factory, make_measurement: Factory, make_timing: Factory
+) -> Study:
+    profile = moe_profile(make_profile, make_measurement, make_timing)
+    return recorded_study(profile, DEEPSEEK, Routing.EXPECTED, (1,))
+
+
+def test_every_way_has_a_span_in_each_regime(study: Study) -> None:
+    found = [
+        (span.bound, span.curve.name, [one.point.tokens for one in span.points])
+        for span in spans(study)
+    ]
+    assert found == [
+        (Bound.MEMORY, "whole_moe", [1, 128]),
+        (Bound.MEMORY, "group_gemm", [1, 128]),
+        (Bound.COMPUTE, "whole_moe", [8192]),
+        (Bound.COMPUTE, "group_gemm", [8192]),
+    ]
+
+
+def test_best_and_worst_are_by_the_measured_roof(study: Study) -> None:
+    first = spans(study)[0]
+    assert (first.worst.point.tokens, first.best.point.tokens) == (1, 128)
+
+
+def test_a_regime_says_what_was_reached_and_where_least_was(study: Study) -> None:
+    whole, gemms, quickest = regime_findings(study, Bound.MEMORY)
+    # (8 x 44,050,944 + 28,672) B / 4 TB/s = 88.1 of 141 us; 2,765 of 2,500 us.
+    assert whole.detail.startswith(
+        "62.5 to 111 % of the measured roof at T = 1 and 128"
+    )
+    assert whole.detail.endswith(
+        "least at T = 1, where it takes 141 us instead of 88.1, 7.09 % of them in "
+        "calls that read no weights."
+    )
+    assert gemms.title == "group_gemm"
+    assert quickest.detail == "group_gemm at 1; whole_moe at 128 tokens."
+
+
+def test_compute_is_said_in_flops(study: Study) -> None:
+    whole = regime_findings(study, Bound.COMPUTE)[0]
+    # 5.7724e12 FLOP in 6,040 us.
+    assert "most at T = 8,192 (956 TFLOP/s)" in whole.detail
+
+
+def test_implications_split_what_is_to_be_won(study: Study) -> None:
+    found = {one.title: one.detail for one in implications(study)}
+    # 6,200 - 5,772 = 428 us; its GEMMs take 6,160: 388 above the roof.
+    assert found["group_gemm, compute-bound"] == (
+        "most time is to be won at T = 8,192: 428 of 6,200 us, of which 388 us in the "
+        "calls that read the weights."
+    )
+    assert found["group_gemm, memory-bound, gate topk"] == (
+        "at most 7.69 % of the time (T = 1, 10.0 us): twice as fast, it saves 3.85 %."
+    )
+
+
+def test_without_measured_roofs_the_share_is_of_the_rated_one(
+    make_profile: Factory, make_measurement: Factory, make_timing: Factory
+) -> None:
+    profile = moe_profile(make_profile, make_measurement, make_timing)
+    rated = recorded_study(
+        replace(profile, ceilings=()), DEEPSEEK, Routing.EXPECTED, (1,)
+    )
+    assert "of the rated roof" in regime_findings(rated, Bound.MEMORY)[0].detail
+
+
+def test_nothing_measured_has_no_spans(study: Study) -> None:
+    bare = analytic_study(study.device, DEEPSEEK, Routing.EXPECTED, (1,))
+    assert not spans(bare)
+    assert implications(bare) == []
+    assert regime_findings(bare, Bound.MEMORY) == []
