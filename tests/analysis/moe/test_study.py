@@ -85,6 +85,33 @@ def test_the_printed_numbers_of_a_token_are_reproduced(forced: Study) -> None:
     assert f"{forced.crossover(RoofKind.SPEC):.0f}" == "1446"
 
 
+@pytest.mark.parametrize(
+    ("gpu", "number_format", "floors_us"),
+    [
+        # Experts x bytes + 28,672 T over the bandwidth; at 16,384 FLOP over the rate.
+        (
+            "b200",
+            NumberFormat.FP4,
+            {1: 24.8, 16: 316, 128: 780, 1024: 796, 16384: 1283},
+        ),
+        ("h200-sxm", NumberFormat.FP8, {1: 73.4, 16: 936, 128: 2310, 1024: 2356}),
+        ("h200-sxm", NumberFormat.FP8, {16384: 5834}),
+    ],
+)
+def test_the_floors_of_all_experts(
+    gpu: str, number_format: NumberFormat, floors_us: dict[int, float]
+) -> None:
+    geometry = make_geometry(
+        number_format=number_format, block_size=number_format.block_size
+    )
+    study = analytic_study(
+        device_spec(gpu), geometry, Routing.EXPECTED, tuple(floors_us)
+    )
+    for tokens, floor_us in floors_us.items():
+        least_us = least_time_s(study.work(tokens), study.rated) * 1e6
+        assert least_us == pytest.approx(floor_us, rel=2e-3)
+
+
 def test_measured_roofs_tell_regimes_where_the_profile_has_them(
     recorded: Study, forced: Study
 ) -> None:
