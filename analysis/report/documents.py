@@ -70,12 +70,18 @@ def _markdown(figures: Mapping[str, str]) -> "MarkdownIt":
     from markdown_it import MarkdownIt
 
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    anchors: dict[str, str] = {}  # of the pictures that are in the page, by path
 
     def image(tokens: Sequence["Token"], index: int, *_: object) -> str:
         token = tokens[index]
         caption = escape(token.content)
-        url = figures.get(str(token.attrs["src"]))
-        return f'<img alt="{caption}" src="{url}">' if url else caption
+        path = str(token.attrs["src"])
+        if path not in figures:
+            return caption
+        if path in anchors:  # its bytes are in the page once
+            return f'<a href="#{anchors[path]}">{caption}</a>'
+        anchors[path] = f"picture-{len(anchors) + 1}"
+        return f'<img id="{anchors[path]}" alt="{caption}" src="{figures[path]}">'
 
     def cell(tokens: Sequence["Token"], index: int, *_: object) -> str:
         """As short as HTML allows: a full profile has 25,000 cells."""

@@ -54,6 +54,14 @@ def test_figures_are_embedded_and_nothing_is_loaded() -> None:
     assert "url(" not in made.body
 
 
+def test_a_figure_that_comes_again_is_a_link_to_the_first() -> None:
+    link = "![A figure](a.png)"
+    body = join_documents([link, link], {"a.png": png()}).body
+    assert body.count("src=") == 1
+    assert '<img id="picture-1"' in body
+    assert '<a href="#picture-1">A figure</a>' in body
+
+
 def test_a_figure_in_the_page_is_the_same_picture() -> None:
     kind, _, data = picture_url(png(300, 200)).partition(",")
     picture = Image.open(BytesIO(base64.b64decode(data)))

@@ -28,6 +28,12 @@ def files(folder: Path) -> set[str]:
     }
 
 
+def without_library(page: str) -> str:
+    """The page without the plotting library, which has addresses of its own."""
+    before, _, rest = page.partition("<script>/**")
+    return before + rest.partition("</script>")[2]
+
+
 def test_a_report_of_times_has_five_documents_their_figures_and_a_page(
     profile: Profile, tmp_path: Path
 ) -> None:
@@ -75,7 +81,7 @@ def test_a_profile_with_counters_has_their_page_and_six_more_figures(
     page = (tmp_path / "index.html").read_text("utf-8")
     assert 'id="kernel-classification"' in page
     figures = {name for name in files(tmp_path) if name.startswith("figures/")}
-    assert page.count('src="data:image/webp;base64,') == len(figures)
+    assert without_library(page).count("data:image/webp") == len(figures)
     assert is_report(tmp_path)
 
 
@@ -123,7 +129,7 @@ def test_the_page_holds_its_figures_and_loads_nothing(
     rows = (make_measurement(kernel="<script>alert(1)</script>", reason="a|b"),)
     write_report(make_profile(measurements=rows), tmp_path)
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    own, _, _ = page.partition("<script>/**")  # the library names its home page
+    own = without_library(page)
     assert own.count('src="data:image/webp;base64,') == own.count("src=") > 0
     assert "<script>alert" not in page
     assert "http://" not in own
