@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from dsprof.analysis.moe.geometry import BF16_BYTES, PROJECTIONS, Geometry
+from dsprof.analysis.moe.launched import Launched, launched_calls
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Alternative,
@@ -81,6 +82,7 @@ class Recorded:
     """The curves of a geometry, or why there are none."""
 
     curves: tuple[Curve, ...] = ()
+    launched: tuple[Launched, ...] = ()  # of the curves' calls
     why_none: str = ""
 
     @property
@@ -110,7 +112,12 @@ def recorded_curves(profile: Profile, geometry: Geometry) -> Recorded:
             why_none=f"The profile of {profile.device.name} has no way to run them in "
             f"{geometry.number_format.upper()} of which every call has a time."
         )
-    return Recorded(curves=tuple(curves))
+    calls = {call for curve in curves for call in curve.calls if call.op in MATRICES}
+    launched = launched_calls(profile, curves[0].cache)
+    return Recorded(
+        curves=tuple(curves),
+        launched=tuple(one for one in launched if one.call in calls),
+    )
 
 
 def _other_geometry(profile: Profile, geometry: Geometry) -> str:

@@ -16,6 +16,7 @@ from dsprof.analysis.moe.study import Study
 from dsprof.analysis.report.markdown import Table
 from dsprof.analysis.report.moe_measured_tables import (
     actual_table,
+    launch_tables,
     regime_table,
     stage_table,
 )
@@ -51,6 +52,7 @@ class MoePart:
     actual: Table
     unmeasured: str
     stages: Table
+    launches: dict[str, Table]  # by call
     regimes: Table
     by_regime: dict[str, list[Finding]]
     implications: list[Finding]
@@ -113,6 +115,7 @@ def _part(study: Study) -> MoePart:
         actual=actual_table(study),
         unmeasured=_unmeasured(study),
         stages=stage_table(study),
+        launches=launch_tables(study),
         regimes=regime_table(study),
         by_regime={
             f"{bound.capitalize()}-bound": found

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dsprof.analysis.moe.attained import spans
 from dsprof.analysis.moe.bounds import least_time_s
+from dsprof.analysis.moe.launched import Launched
 from dsprof.analysis.moe.observations import US
 from dsprof.analysis.moe.study import Reached, Study
 from dsprof.analysis.numerals import MISSING, significant
@@ -113,3 +114,46 @@ def _spread(tokens: Sequence[int]) -> list[int]:
         return list(tokens)
     step = (len(tokens) - 1) / (STAGES_AT - 1)
     return [tokens[round(at * step)] for at in range(STAGES_AT)]
+
+
+def launch_tables(study: Study) -> dict[str, Table]:
+    """By call of several kernels: each one's share of the launches' time under ncu."""
+    of_call: dict[str, list[Launched]] = {}
+    for one in study.recorded.launched:
+        of_call.setdefault(one.call.label, []).append(one)
+    return {label: _launch_table(study, found) for label, found in of_call.items()}
+
+
+def _launch_table(study: Study, found: Sequence[Launched]) -> Table:
+    names = dict.fromkeys(name for one in found for name in one.functions_us)
+    rows: list[tuple[Cell, ...]] = [
+        (
+            Code(name),
+            *(
+                significant(100 * one.functions_us[name] / one.total_us)
+                if name in one.functions_us
+                else MISSING
+                for one in found
+            ),
+        )
+        for name in names
+    ]
+    rows += [
+        ("Launches", *(str(one.launches) for one in found)),
+        ("All of them under ncu (us)", *(significant(one.total_us) for one in found)),
+        ("The call in a graph (us)", *(_call_us(study, one) for one in found)),
+    ]
+    return Table(
+        headings=("Kernel", *(f">T={one.tokens:,}" for one in found)), rows=rows
+    )
+
+
+def _call_us(study: Study, launched: Launched) -> str:
+    times = [
+        stage.time_us
+        for curve in study.recorded.curves
+        if (point := curve.at(launched.tokens)) is not None
+        for stage in point.stages
+        if stage.call == launched.call
+    ]
+    return significant(times[0]) if times else MISSING
