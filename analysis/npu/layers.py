@@ -11,7 +11,7 @@ from dsprof.analysis.sizes import ProblemSize
 from dsprof.analysis.whatif.fit import Fits, fit_kernels
 from dsprof.analysis.whatif.layer_terms import call_terms, layer_terms
 from dsprof.analysis.whatif.terms import CallTerms, LayerTerms
-from dsprof.analysis.whatif.work import timed_works
+from dsprof.analysis.whatif.work import works_by_point
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import Cache, LayerPath, Measurement, Phase
 
@@ -224,7 +224,7 @@ def _every_call(
     rows: Mapping[tuple[str, str], Measurement],
 ) -> LayerTerms:
     """Each timed call once, for a profile that does not time what a layer is."""
-    works = {work.row.point: work for work in timed_works(profile, fits.cache)}
+    works = works_by_point(profile, fits.cache)
     return LayerTerms(
         phase=size.phase,
         batch_size=size.batch_size,

@@ -1,17 +1,20 @@
 """What a report holds: every document and figure of a profile."""
 
 import gc
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from dsprof.analysis.counter_columns import HISTOGRAMS
 from dsprof.analysis.frames import measurements_frame
+from dsprof.analysis.moe.study import Study
 from dsprof.analysis.plots.categories import category_figure
 from dsprof.analysis.plots.counter_marks import has_place
 from dsprof.analysis.plots.counter_roofline import hierarchy_figure, overlay_figure
 from dsprof.analysis.plots.drawing import drawing
 from dsprof.analysis.plots.histograms import histogram_figure
+from dsprof.analysis.plots.moe import moe_figure
 from dsprof.analysis.plots.normalized import counted_rows, normalized_figure
 from dsprof.analysis.plots.roofline import names_kernels, roofline_figure
 from dsprof.analysis.plots.scaling import time_figure
@@ -22,6 +25,7 @@ from dsprof.analysis.report.index import page_data, render_index
 from dsprof.analysis.report.index_points import shown_counters
 from dsprof.analysis.report.machines import machine_pages
 from dsprof.analysis.report.model import ModelPage
+from dsprof.analysis.report.moe import figure_link, render_moe
 from dsprof.analysis.report.roofline import FigureLink, render_roofline
 from dsprof.analysis.report.summary import render_summary
 from dsprof.analysis.report.whatif import fitted_cache
@@ -57,6 +61,8 @@ COUNTER_ROOFLINES = (MEASURED, HIERARCHY, NORMALIZED)
 FIGURES = (OVERVIEW, BY_CATEGORY, TIME, SHARE, *COUNTER_ROOFLINES, *COUNTED.values())
 SUMMARY, ROOFLINE, PAGE = "summary.md", "roofline.md", "index.html"
 COUNTERS, CORRECTIONS = "counters.md", "corrections.md"
+MOE = "moe.md"
+MOE_FIGURE = re.compile(r"figures/moe-\d+-of-\d+\.png")
 Drawing = tuple[FigureLink, Callable[[], "Figure"]]
 
 
@@ -64,10 +70,14 @@ def report_contents(
     profile: Profile,
     corrections: Sequence[Correction],
     pages: Sequence[ModelPage],
+    moe: Sequence[Study] = (),
     *,
     apart: bool,
 ) -> tuple[dict[str, str], dict[str, bytes]]:
-    """Every document in order, the page last, and every figure by its path."""
+    """Every document in order, the page last, and every figure by its path.
+
+    ``moe`` has the studies of the routed experts; without one there is no page of it.
+    """
     frame, merged = measurements_frame(profile), shown_counters(profile)
     timed: list[Drawing] = []
     counted: list[Drawing] = []
@@ -78,6 +88,9 @@ def report_contents(
     draws = {link.path: draw for link, draw in (*timed, *counted)}
     for page in pages:
         draws |= page.draws
+    for study in moe:
+        link = figure_link(study)
+        draws[link.path] = partial(moe_figure, study, title=link.title)
     with drawing(draws, apart=apart) as finish:
         fits = _fits(profile)
         others = machine_pages(profile, fits)
@@ -93,6 +106,8 @@ def report_contents(
                 rooflines=[link for link, _ in counted if link in COUNTER_ROOFLINES],
                 histograms=COUNTED,
             )
+        if moe:
+            documents[MOE] = render_moe(moe, "dsprof moe")
         documents |= others.documents()
         documents[CORRECTIONS] = render_corrections(corrections)
         shown = page_data(profile, frame, merged, pages, fits)

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from dsprof.analysis.moe.study import Study
 from dsprof.analysis.report.contents import (
     CORRECTIONS,
     COUNTERS,
     FIGURES,
+    MOE,
+    MOE_FIGURE,
     PAGE,
     ROOFLINE,
     SUMMARY,
@@ -25,13 +28,15 @@ from dsprof.harness.profile import Profile
 
 HEAD_CHARACTERS = 2000  # of a page, enough to see what made it
 OLDER_PAGE = "report.html"  # of reports that dsprof wrote before it had an index.html
-DOCUMENTS = {SUMMARY, ROOFLINE, COUNTERS, WHATIF, NPU, CORRECTIONS, PAGE, OLDER_PAGE}
+PAGES = {PAGE, OLDER_PAGE}
+DOCUMENTS = {SUMMARY, ROOFLINE, COUNTERS, MOE, WHATIF, NPU, CORRECTIONS, *PAGES}
 
 
-def write_report(
+def write_report(  # noqa: PLR0913 -- one more than five, each its own thing
     profile: Profile,
     output: Path,
     corrections: Sequence[Correction] = (),
+    moe: Sequence[Study] = (),
     *,
     apart: bool = False,
     each_kernel: bool = False,
@@ -45,7 +50,7 @@ def write_report(
     """
     with _collector_paused():
         pages = model_pages(profile, each_kernel=each_kernel)
-        documents, pngs = report_contents(profile, corrections, pages, apart=apart)
+        documents, pngs = report_contents(profile, corrections, pages, moe, apart=apart)
     for name, text in documents.items():
         (output / name).write_text(text, encoding="utf-8", newline="\n")
     for path, png in pngs.items():
@@ -77,6 +82,7 @@ def create_report(  # noqa: PLR0913 -- as write_report
     *,
     replace: bool,
     corrections: Sequence[Correction] = (),
+    moe: Sequence[Study] = (),
     apart: bool = False,
     each_kernel: bool = False,
 ) -> list[Path]:
@@ -96,7 +102,12 @@ def create_report(  # noqa: PLR0913 -- as write_report
             fresh = Path(scratch) / "new"
             fresh.mkdir()
             made = write_report(
-                profile, fresh, corrections, apart=apart, each_kernel=each_kernel
+                profile,
+                fresh,
+                corrections,
+                moe,
+                apart=apart,
+                each_kernel=each_kernel,
             )
             written = [path.relative_to(fresh) for path in made]
             _swap(fresh, target, Path(scratch) / "old")
@@ -112,9 +123,14 @@ def is_report(folder: Path) -> bool:
     made = DOCUMENTS | {link.path for link in (*FIGURES, *MACHINE_FIGURES)}
     folders = {"figures"}
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
-    others = {name for name in found - made - folders if not is_model_file(name)}
-    pages = found & {PAGE, OLDER_PAGE}
+    others = {name for name in found - made - folders if not _is_numbered(name)}
+    pages = found & PAGES
     return bool(pages) and not others and all(_is_own(folder / name) for name in pages)
+
+
+def _is_numbered(name: str) -> bool:
+    """Whether a file's name is made from what it shows."""
+    return is_model_file(name) or MOE_FIGURE.fullmatch(name) is not None
 
 
 def _is_own(page: Path) -> bool:

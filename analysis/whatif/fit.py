@@ -13,7 +13,7 @@ from dsprof.analysis.whatif.left_out import (
     ratio_quantiles,
 )
 from dsprof.analysis.whatif.target import Target, source_target
-from dsprof.analysis.whatif.work import Sweep, sweeps
+from dsprof.analysis.whatif.work import ProfileKey, Sweep, sweeps
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import Cache
 
@@ -40,30 +40,17 @@ class Fits:
     extrapolated: Mapping[str, tuple[LeftOutPoint, ...]]
 
 
-class _Same:
-    """A profile as a key: itself alone, as comparing all its rows takes too long."""
-
-    def __init__(self, profile: Profile) -> None:
-        self.profile = profile
-
-    def __hash__(self) -> int:
-        return id(self.profile)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.profile is self.profile
-
-
 def fit_kernels(profile: Profile, cache: Cache) -> Fits:
     """Fit every kernel that has a timed point in this cache state.
 
     Several pages of a report need the same fits of the same profile: the last few are
     kept, as each takes seconds.
     """
-    return _fitted(_Same(profile), cache)
+    return _fitted(ProfileKey(profile), cache)
 
 
 @lru_cache(maxsize=2 * len(Cache))
-def _fitted(key: _Same, cache: Cache) -> Fits:
+def _fitted(key: ProfileKey, cache: Cache) -> Fits:
     profile = key.profile
     source = source_target(profile)
     found = sweeps(profile, cache)

@@ -7,7 +7,7 @@ from dsprof.analysis.sizes import ProblemSize
 from dsprof.analysis.slots import FilledSlot, fill_slots
 from dsprof.analysis.whatif.fit import Fits
 from dsprof.analysis.whatif.terms import CallTerms, LayerTerms, Term
-from dsprof.analysis.whatif.work import Work, timed_works
+from dsprof.analysis.whatif.work import Work, works_by_point
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import Cache, Call, LayerPath, Phase, Point
 
@@ -24,7 +24,7 @@ def layer_terms(  # noqa: PLR0913, PLR0917 -- what names one sum of a profile
 
     Without a ``kv_len``, the quickest of a call's context lengths counts.
     """
-    works = {work.row.point: work for work in timed_works(profile, cache)}
+    works = works_by_point(profile, cache)
     weights = ONE_LAYER[Part.MOE]
     filled = fill_slots(profile, size, path=path, kv_len=kv_len)
     calls: dict[Call, CallTerms] = {}

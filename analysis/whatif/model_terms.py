@@ -8,7 +8,7 @@ from dsprof.analysis.slots import FilledSlot
 from dsprof.analysis.whatif.fit import Fits
 from dsprof.analysis.whatif.layer_terms import call_terms
 from dsprof.analysis.whatif.terms import CallTerms, LayerTerms
-from dsprof.analysis.whatif.work import timed_works
+from dsprof.analysis.whatif.work import works_by_point
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import Cache, Call, LayerPath, Phase, Slot
 
@@ -27,7 +27,7 @@ def model_terms(  # noqa: PLR0913, PLR0917 -- what names one sum of a profile
     model = times.parts[cache].get(Part.MODEL)
     if weights is None or model is None:
         return None
-    works = {work.row.point: work for work in timed_works(profile, cache)}
+    works = works_by_point(profile, cache)
     calls: dict[Call, CallTerms] = {}
     for entry in _quickest(times.filled, cache):
         count = weights[entry.slot.layer] * entry.slot.count

@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
 from dsprof.analysis.merge import MergedPoint, merge_profile
 from dsprof.analysis.whatif.executed import Tiling, tile_area, tiling
 from dsprof.analysis.whatif.traffic import Traffic, dirty_bytes, traffic
 from dsprof.harness.device import Datapath, DeviceSpec
 from dsprof.harness.profile import Profile
-from dsprof.harness.records import Cache, Measurement
+from dsprof.harness.records import Cache, Measurement, Point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,30 @@ def sweeps(profile: Profile, cache: Cache) -> dict[str, Sweep]:
         )
         for name, own in rows.items()
     }
+
+
+class ProfileKey:
+    """A profile as a key: itself alone, as comparing all its rows takes too long."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+
+    def __hash__(self) -> int:
+        return id(self.profile)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ProfileKey) and other.profile is self.profile
+
+
+def works_by_point(profile: Profile, cache: Cache) -> Mapping[Point, Work]:
+    """Every timed point of a profile in one cache state; kept for the last profiles."""
+    return _by_point(ProfileKey(profile), cache)
+
+
+@lru_cache(maxsize=2 * len(Cache))
+def _by_point(key: ProfileKey, cache: Cache) -> Mapping[Point, Work]:
+    works = timed_works(key.profile, cache)
+    return MappingProxyType({work.row.point: work for work in works})
 
 
 def timed_works(profile: Profile, cache: Cache) -> list[Work]:

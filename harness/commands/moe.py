@@ -16,6 +16,7 @@ from dsprof.kernels import deepseek as ds
 if TYPE_CHECKING:
     from dsprof.analysis.moe.geometry import Geometry
     from dsprof.analysis.moe.study import Study
+    from dsprof.harness.profile import Profile
 
 Command: TypeAlias = Callable[..., Any]
 
@@ -167,6 +168,11 @@ def _geometries(options: Mapping[str, Any], *, asked: set[str]) -> "list[Geometr
     )
     if asked & set(SIZES):
         return [whole]
+    return _part_and_whole(whole)
+
+
+def _part_and_whole(whole: "Geometry") -> "list[Geometry]":
+    """One GPU's experts of a server's, and all of them."""
     return [replace(whole, local_experts=whole.experts // GPUS_A_SERVER), whole]
 
 
@@ -188,6 +194,31 @@ def _studies(
     return [
         recorded_study(loaded, geometry, routing, tokens) for geometry in geometries
     ]
+
+
+def reported_studies(profile: "Profile") -> "list[Study]":
+    """The model's experts in a report: none where the profile has no time of them."""
+    from dsprof.analysis.moe.geometry import Geometry, NumberFormat
+    from dsprof.analysis.moe.routing import Routing
+    from dsprof.analysis.moe.study import recorded_study
+
+    number_format = NumberFormat.FP8
+    whole = Geometry(
+        experts=ds.E,
+        local_experts=ds.E,
+        top_k=ds.K,
+        groups=ds.EXPERT_GROUPS,
+        top_groups=-(-ds.EXPERT_GROUPS // 2),
+        hidden=ds.H,
+        intermediate=ds.I,
+        number_format=number_format,
+        block_size=number_format.block_size,
+    )
+    studies = [
+        recorded_study(profile, geometry, Routing.EXPECTED, TOKENS)
+        for geometry in _part_and_whole(whole)
+    ]
+    return studies if any(study.recorded.curves for study in studies) else []
 
 
 def _line(context: click.Context, profile: Path | None) -> str:

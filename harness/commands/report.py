@@ -42,6 +42,7 @@ def command(
     """
     from dsprof.analysis.report.folder import create_report
     from dsprof.harness.commands.corrections import corrections
+    from dsprof.harness.commands.moe import reported_studies
     from dsprof.harness.store import find_bundled_profile, load_profile
 
     path = find_bundled_profile() if profile is None else profile
@@ -51,6 +52,7 @@ def command(
         output,
         replace=force,
         corrections=corrections(),
+        moe=reported_studies(loaded),
         apart=len(loaded.measurements) >= POINTS_WORTH_A_PROCESS,
         each_kernel=each_kernel,
     )

@@ -3,14 +3,18 @@ from pathlib import Path
 
 import pytest
 
+from dsprof.analysis.moe.routing import Routing
+from dsprof.analysis.moe.study import analytic_study
 from dsprof.analysis.report.folder import create_report, is_report, write_report
 from dsprof.harness.captures import ImportedFile
+from dsprof.harness.device import DeviceSpec
 from dsprof.harness.errors import UsageError
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Status,
 )
 from tests.analysis.counted import counted_profile, gemm, point_of
+from tests.analysis.moe.made import make_geometry
 from tests.conftest import Factory
 
 
@@ -44,6 +48,22 @@ def test_a_report_of_times_has_five_documents_their_figures_and_a_page(
         *("figures/roofline.png", "figures/time.png", "figures/share.png"),
     }
     assert set(written) == {tmp_path / name for name in files(tmp_path)}
+    assert is_report(tmp_path)
+
+
+def test_studies_of_the_routed_experts_have_a_page_and_a_chart_each(
+    profile: Profile, toy_gpu: DeviceSpec, tmp_path: Path
+) -> None:
+    studies = [
+        analytic_study(
+            toy_gpu, make_geometry(local_experts=local), Routing.EXPECTED, (1, 64)
+        )
+        for local in (32, 256)
+    ]
+    write_report(profile, tmp_path, moe=studies)
+    charts = {"figures/moe-32-of-256.png", "figures/moe-256-of-256.png"}
+    assert files(tmp_path) >= {"moe.md", *charts}
+    assert all(chart in (tmp_path / "moe.md").read_text() for chart in charts)
     assert is_report(tmp_path)
 
 

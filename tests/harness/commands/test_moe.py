@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dsprof.harness.cli import cli
-from dsprof.harness.commands.moe import TOKENS
+from dsprof.harness.commands.moe import TOKENS, reported_studies
 from dsprof.harness.errors import UsageError
-from dsprof.harness.store import ProfileWriter
+from dsprof.harness.store import ProfileWriter, find_bundled_profile, load_profile
 from tests.analysis.moe.made import moe_profile
 from tests.conftest import Factory
 
@@ -150,3 +150,11 @@ def test_the_tokens_of_the_earlier_study_are_the_default() -> None:
     found = plain("--gpu", "b200", "--local-experts", "32")[0]
     asked = {one["tokens"] for one in found["least"]}
     assert asked == set(TOKENS)
+
+
+def test_a_report_has_the_models_experts_where_they_were_timed(
+    make_profile: Factory,
+) -> None:
+    studies = reported_studies(load_profile(find_bundled_profile()))
+    assert [study.geometry.local_experts for study in studies] == [32, 256]
+    assert reported_studies(make_profile(measurements=())) == []
