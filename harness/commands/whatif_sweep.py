@@ -25,6 +25,7 @@ from dsprof.analysis.whatif.quantity import (
     read_quantity,
 )
 from dsprof.analysis.whatif.residency import Held
+from dsprof.analysis.whatif.resource import Resource, amount, value_of
 from dsprof.analysis.whatif.size_words import size_words
 from dsprof.harness.commands.printed_table import print_table
 from dsprof.harness.errors import UsageError
@@ -92,9 +93,7 @@ def print_sweep(answer: SweepAnswer) -> None:
         picks.append(("cheapest in time", cheapest))
     print_table(f"MoE layer, {size_words(found.layer)}", design_table(picks, found))
     if answer.within_s is not None and cheapest is None:
-        click.echo(
-            f"No design takes {significant(answer.within_s * MILLI)} ms or less."
-        )
+        click.echo(_none_words(answer.within_s, found))
     for title, front in (
         ("Latency against area", found.cost_front),
         ("Latency against power", found.power_front),
@@ -107,6 +106,20 @@ def print_sweep(answer: SweepAnswer) -> None:
         "Area and power are of a simple model; only ratios between designs mean "
         f"anything. Its coefficients: {found.costs.path}."
     )
+
+
+def _none_words(within_s: float, found: Exploration) -> str:
+    """How quick the quickest is, and what might make one quicker."""
+    quickest = found.cost_front[0].latency_s * MILLI
+    source = found.layer.source
+    held = [
+        f"{one.label} {amount(one, value)}"
+        for one in (Resource.BANDWIDTH, Resource.ON_CHIP_BANDWIDTH, Resource.LAUNCH)
+        if one not in found.values and (value := value_of(source, one)) is not None
+    ]
+    words = f"No design takes {significant(within_s * MILLI)} ms or less; the quickest "
+    words += f"takes {significant(quickest)} ms."
+    return f"{words} As on the source, in all of them: {', '.join(held)}."
 
 
 def sweep_files(answer: SweepAnswer) -> dict[str, bytes]:
