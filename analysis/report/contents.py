@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dsprof.analysis.counter_columns import HISTOGRAMS
 from dsprof.analysis.frames import measurements_frame
 from dsprof.analysis.moe.study import Study
+from dsprof.analysis.npu.link_bytes import Parallel
 from dsprof.analysis.plots.categories import category_figure
 from dsprof.analysis.plots.counter_marks import has_place
 from dsprof.analysis.plots.counter_roofline import hierarchy_figure, overlay_figure
@@ -23,7 +24,7 @@ from dsprof.analysis.report.corrections import Correction, render_corrections
 from dsprof.analysis.report.counters import render_counters
 from dsprof.analysis.report.index import page_data, render_index
 from dsprof.analysis.report.index_points import shown_counters
-from dsprof.analysis.report.machines import machine_pages
+from dsprof.analysis.report.machines import ONE_CHIP, machine_pages
 from dsprof.analysis.report.model import ModelPage
 from dsprof.analysis.report.moe import figure_link, render_moe
 from dsprof.analysis.report.roofline import FigureLink, render_roofline
@@ -66,11 +67,12 @@ MOE_FIGURE = re.compile(r"figures/moe-\d+-of-\d+\.png")
 Drawing = tuple[FigureLink, Callable[[], "Figure"]]
 
 
-def report_contents(
+def report_contents(  # noqa: PLR0913 -- parts of a report
     profile: Profile,
     corrections: Sequence[Correction],
     pages: Sequence[ModelPage],
     moe: Sequence[Study] = (),
+    parallel: Parallel = ONE_CHIP,
     *,
     apart: bool,
 ) -> tuple[dict[str, str], dict[str, bytes]]:
@@ -93,7 +95,7 @@ def report_contents(
         draws[link.path] = partial(moe_figure, study, title=link.title)
     with drawing(draws, apart=apart) as finish:
         fits = _fits(profile)
-        others = machine_pages(profile, fits)
+        others = machine_pages(profile, fits, parallel)
         documents = {SUMMARY: render_summary(profile, frame)}
         documents |= {page.name: page.text for page in pages}
         if timed:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dsprof.analysis.moe.study import Study
+from dsprof.analysis.npu.link_bytes import Parallel
 from dsprof.analysis.report.contents import (
     CORRECTIONS,
     COUNTERS,
@@ -21,7 +22,7 @@ from dsprof.analysis.report.contents import (
 from dsprof.analysis.report.corrections import Correction
 from dsprof.analysis.report.index import GENERATOR
 from dsprof.analysis.report.machines import FIGURES as MACHINE_FIGURES
-from dsprof.analysis.report.machines import NPU, WHATIF
+from dsprof.analysis.report.machines import NPU, ONE_CHIP, WHATIF
 from dsprof.analysis.report.model import is_model_file, model_pages
 from dsprof.harness.errors import UsageError
 from dsprof.harness.profile import Profile
@@ -37,6 +38,7 @@ def write_report(  # noqa: PLR0913 -- one more than five, each its own thing
     output: Path,
     corrections: Sequence[Correction] = (),
     moe: Sequence[Study] = (),
+    parallel: Parallel = ONE_CHIP,
     *,
     apart: bool = False,
     each_kernel: bool = False,
@@ -50,7 +52,9 @@ def write_report(  # noqa: PLR0913 -- one more than five, each its own thing
     """
     with _collector_paused():
         pages = model_pages(profile, each_kernel=each_kernel)
-        documents, pngs = report_contents(profile, corrections, pages, moe, apart=apart)
+        documents, pngs = report_contents(
+            profile, corrections, pages, moe, parallel, apart=apart
+        )
     for name, text in documents.items():
         (output / name).write_text(text, encoding="utf-8", newline="\n")
     for path, png in pngs.items():
@@ -83,6 +87,7 @@ def create_report(  # noqa: PLR0913 -- as write_report
     replace: bool,
     corrections: Sequence[Correction] = (),
     moe: Sequence[Study] = (),
+    parallel: Parallel = ONE_CHIP,
     apart: bool = False,
     each_kernel: bool = False,
 ) -> list[Path]:
@@ -106,6 +111,7 @@ def create_report(  # noqa: PLR0913 -- as write_report
                 fresh,
                 corrections,
                 moe,
+                parallel,
                 apart=apart,
                 each_kernel=each_kernel,
             )

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dsprof.analysis.npu.layers import NpuData, npu_data
+from dsprof.analysis.npu.link_bytes import Parallel
 from dsprof.analysis.plots.intensity import intensity_figure
 from dsprof.analysis.plots.knee import knee_figure
 from dsprof.analysis.plots.tornado import tornado_figure
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WHATIF, NPU = "whatif.md", "npu.md"
+ONE_CHIP = Parallel()
 TORNADO = FigureLink(
     path="figures/sensitivity.png", title="How a layer answers to each resource"
 )
@@ -51,6 +53,7 @@ class MachinePages:
     fits: Fits | None  # None without a timed point
     npu: NpuData
     layers: Sequence[LayerTerms]  # with a timed call
+    parallel: Parallel  # that the links are for
     draws: Mapping[str, Draw]
 
     def documents(self) -> dict[str, str]:
@@ -61,6 +64,7 @@ class MachinePages:
             NPU: render_npu(
                 self.profile,
                 data=self.npu,
+                parallel=self.parallel,
                 figures=[link for link in FIGURES if link in drawn],
             ),
         }
@@ -82,7 +86,9 @@ class MachinePages:
         )
 
 
-def machine_pages(profile: Profile, fits: Fits | None) -> MachinePages:
+def machine_pages(
+    profile: Profile, fits: Fits | None, parallel: Parallel = ONE_CHIP
+) -> MachinePages:
     """The pages of a profile; ``fits`` are those of its fitted cache state."""
     passes = [] if fits is None else reported_passes(profile, fits)
     layers = [one.layer for one in passes]
@@ -93,6 +99,7 @@ def machine_pages(profile: Profile, fits: Fits | None) -> MachinePages:
         fits=fits,
         npu=npu,
         layers=layers,
+        parallel=parallel,
         draws=_sensitivity_draws(profile, layers) | draws if layers else draws,
     )
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,8 @@ from click.testing import CliRunner, Result
 from dsprof.analysis.report.folder import is_report
 from dsprof.harness.cli import cli
 from dsprof.harness.errors import ExitCode, ProfileError, UsageError
-from dsprof.harness.store import ProfileWriter
+from dsprof.harness.records import Phase
+from dsprof.harness.store import ProfileWriter, find_bundled_profile, load_profile
 from tests.conftest import Factory
 
 
@@ -64,3 +66,26 @@ def test_a_profile_that_is_not_there_leaves_no_folder(tmp_path: Path) -> None:
 
 def test_the_help_shows_examples() -> None:
     assert "dsprof report --force" in invoke("--help").output
+
+
+def test_the_links_are_those_of_the_chips_asked_for(tmp_path: Path) -> None:
+    bundled = load_profile(find_bundled_profile())
+    rows = [
+        row
+        for row in bundled.measurements
+        if row.point.phase is Phase.DECODE and row.point.batch_size in {1, 32, 128}
+    ]
+    few = replace(bundled, measurements=(), counters=())
+    writer = ProfileWriter.create(tmp_path / "few", few)
+    for row in rows:
+        writer.append(row, {})
+    output = tmp_path / "report"
+    asked = (tmp_path / "few", "-o", output, "--tp", "16", "--ep", "64")
+    assert invoke(*asked).exit_code == 0
+    assert "TP=16 EP=64" in (output / "npu.md").read_text()
+
+
+def test_heads_that_cannot_be_divided_are_refused() -> None:
+    result = invoke("--tp", "3")
+    assert isinstance(result.exception, UsageError)
+    assert "--tp 3: 128 heads cannot be divided so" in str(result.exception)
