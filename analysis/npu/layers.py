@@ -11,7 +11,7 @@ from dsprof.analysis.sizes import ProblemSize
 from dsprof.analysis.whatif.fit import Fits, fit_kernels
 from dsprof.analysis.whatif.layer_terms import call_terms, layer_terms
 from dsprof.analysis.whatif.terms import CallTerms, LayerTerms
-from dsprof.analysis.whatif.work import works_by_point
+from dsprof.analysis.whatif.work import Work, works_by_point
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import Cache, LayerPath, Measurement, Phase
 
@@ -28,6 +28,7 @@ class SizedCall:
 
     terms: CallTerms
     row: Measurement
+    held: float = 1.0  # tensor FLOP that the cores are held for, over the row's own
 
     @property
     def label(self) -> str:
@@ -190,14 +191,23 @@ def _sized(
         if whole
         else _every_call(profile, fits, size, path, rows)
     )
+    works = works_by_point(profile, fits.cache)
     return SizedLayer(
         size=size,
         terms=terms,
         calls=tuple(
-            SizedCall(terms=call, row=rows[call.kernel, call.op])
+            SizedCall(terms=call, row=row, held=_held(works[row.point]))
             for call in terms.calls
+            for row in (rows[call.kernel, call.op],)
         ),
     )
+
+
+def _held(work: Work) -> float:
+    """Whole tiles in whole waves over the FLOP that the call asks for."""
+    held = sum(work.tensor_flops.values())
+    own = sum(work.row.flops.get(path, 0) for path in work.tensor_flops)
+    return held / own if own else 1.0
 
 
 def _timed_rows(

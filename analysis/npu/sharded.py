@@ -2,8 +2,9 @@
 
 What is divided: with tp, the FLOP and weights of all matrix products and the heads of
 attention, whose latent cache each chip keeps; with ep, the experts that a chip reads,
-each chip having its own tokens. Projections into the latent space and the router are
-whole on each chip.
+each chip having its own tokens: an expert of fewer chosen ones gets more rows of more
+chips' tokens, which fill its tiles. Projections into the latent space and the router
+are whole on each chip.
 """
 
 from dataclasses import replace
@@ -14,6 +15,7 @@ from dsprof.analysis.npu.weights import ATTENTION, EXPERTS, weight_bytes
 from dsprof.analysis.whatif.project import Machines, layer_seconds
 from dsprof.analysis.whatif.terms import CallTerms
 
+ALL_FIRST_TILES = 2.0  # where max(first, 1 + first / 2) changes sides
 WHOLE_OPS = ("fused_qkv_a_proj", "gate")
 
 
@@ -22,6 +24,16 @@ def sharded_seconds(layer: SizedLayer, sizes: MoeSizes, parallel: Parallel) -> f
     calls = tuple(_part(call, layer, sizes, parallel) for call in layer.calls)
     changed = replace(layer.terms, calls=calls)
     return float(layer_seconds(changed, Machines.of(layer.terms.source)))
+
+
+def routed_flops(held: float, chosen: float) -> float:
+    """Tensor FLOP of as many rows on ``chosen`` times as many experts, over those now.
+
+    An expert's tiles are whole, so the cores are held for ``held`` times the FLOP: the
+    first tile of each expert, or the rows and half of that tile, whichever is more.
+    """
+    first = held if held > ALL_FIRST_TILES else 2 * (held - 1)
+    return max(first * chosen, 1 + first * chosen / 2) / held
 
 
 def _part(
@@ -34,7 +46,9 @@ def _part(
     if row.point.op.startswith(EXPERTS):
         tokens = layer.size.batch_size * layer.size.seq_len
         read = experts_read(sizes, parallel.ep, tokens)
-        weights *= read / experts_read(sizes, 1, tokens)
+        chosen = read / experts_read(sizes, 1, tokens)
+        weights *= chosen
+        flops *= routed_flops(call.held, chosen)
     if row.category == ATTENTION:
         weights = 1.0
     own = min(weight_bytes(row) / terms.hbm_bytes, 1.0) if terms.hbm_bytes else 0.0
