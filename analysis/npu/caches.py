@@ -9,7 +9,11 @@ from dsprof.analysis.findings import Finding
 from dsprof.analysis.npu.confidence import of_layers
 from dsprof.analysis.npu.counted import counted_parts, labels_by_weight, weighted_mean
 from dsprof.analysis.npu.layers import NpuData, SizedCall, SizedLayer
-from dsprof.analysis.npu.link_bytes import MoeSizes, kv_transfer_bytes
+from dsprof.analysis.npu.link_bytes import (
+    MoeSizes,
+    experts_read,
+    kv_transfer_bytes,
+)
 from dsprof.analysis.npu.section import (
     Grid,
     Recommendation,
@@ -249,11 +253,34 @@ def _outside(data: NpuData, *, has_counters: bool) -> Iterator[str]:
     if not data.layers:
         yield "What has to stay on chip: no point of this profile has a time."
         return
+    yield from _other_choices(data)
     name = data.profile.device.name
     yield f"How large L1 should be against L2: {name} has one size of each."
     yield (
         "What stays for a second pass: each capacity above is of one layer, and a "
         f"device that holds {_layers_held(data)} needs so many times as much."
+    )
+
+
+def _other_choices(data: NpuData) -> Iterator[str]:
+    """A token chooses experts of its own, so what the last ones chose may not help."""
+    sizes = MoeSizes.of(data.model)
+    held = [
+        (layer, one.bytes)
+        for layer in data.layers
+        for one in residents(data, layer)
+        if one.part is Part.EXPERTS
+    ]
+    if sizes is None or not held:
+        return
+    layer, chosen_bytes = min(held, key=lambda pair: pair[1])
+    tokens = layer.size.batch_size * layer.size.seq_len
+    share = experts_read(sizes, 1, tokens) / sizes.experts
+    yield (
+        "Whether the next batch chooses the same experts: their gains above take it as "
+        f"given. Chosen anew and evenly, {significant(100 * share)} % of what "
+        f"{layer.title} reads would be among its last {scaled_bytes(chosen_bytes)}; "
+        f"all {sizes.experts} experts are {scaled_bytes(chosen_bytes / share)}."
     )
 
 

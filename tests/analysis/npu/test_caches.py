@@ -1,3 +1,6 @@
+from collections.abc import Sequence
+from dataclasses import replace
+
 from dsprof.analysis.npu.caches import Part, caches, residents
 from dsprof.analysis.npu.layers import NpuData, npu_data
 from tests.analysis.npu.planted import counted_rows
@@ -27,3 +30,25 @@ def test_caches_without_counters_say_so(streams: NpuData) -> None:
     assert caches(streams).outside[0] == (
         "Hit rates: this profile has no counters of a call that it timed."
     )
+
+
+def test_experts_of_another_batch_are_outside_the_data(
+    make_planted: Factory,
+) -> None:
+    planted = make_planted()
+    assert not _of_choices(caches(npu_data(planted)).outside)
+    routed = tuple(
+        replace(row, point=replace(row.point, op="experts (gate_up)"))
+        if row.point.op == "q_b_proj"
+        else row
+        for row in planted.measurements
+    )
+    data = npu_data(replace(planted, measurements=routed, slots=()))
+    (words,) = _of_choices(caches(data).outside)
+    # 8 of 256 experts at one token, in the 2 x 4096 x 4096 bytes and 100 kB of one row.
+    assert "3.12 % of what decode B=1" in words
+    assert "its last 33.6 MB; all 256 experts are 1.08 GB" in words
+
+
+def _of_choices(outside: Sequence[str]) -> list[str]:
+    return [one for one in outside if one.startswith("Whether the next batch")]
