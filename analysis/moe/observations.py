@@ -145,7 +145,7 @@ def _narrower(study: Study, done: Work, roof: Roof) -> Iterator[Finding]:
     narrow = work(fp4, study.routing, done.tokens)
     time_us = narrow.total_bytes / roof.bytes_per_s * US
     has_fp4 = Datapath.FP4_TENSOR in study.device.flops_per_s
-    lacks = "" if has_fp4 else f", for which {study.device.name} has no tensor rate"
+    lacks = "" if has_fp4 else f"; {study.device.name} has no tensor rate for FP4"
     yield Finding(
         title="Narrower weights",
         detail=f"in FP4 an expert has {scaled_bytes(fp4.expert_bytes)} instead of "

@@ -38,7 +38,7 @@ def unprojected_table(compared: Sequence[Comparison]) -> Table:
                 one.published.title,
                 one.published.machine,
                 one.published.shape,
-                _value(one.published),
+                _value_with_unit(one.published),
                 one.why,
             )
             for one in compared
@@ -75,6 +75,14 @@ def _row(one: Comparison) -> tuple[Cell, ...]:
         TERM_NAMES[projection.after],
         Code(one.kernel),
         one.differs,
+    )
+
+
+def _value_with_unit(row: Published) -> str:
+    """Every rate that was published; no projection stands beside them."""
+    rates = ((row.flops_per_s, TERA, "TFLOP/s"), (row.bytes_per_s, GIGA, "GB/s"))
+    return ", ".join(
+        f"{significant(rate / scale, 4)} {unit}" for rate, scale, unit in rates if rate
     )
 
 

@@ -140,7 +140,7 @@ def _value(resource: Resource, value: str, part: str) -> float:
 
 def _reason(error: QuantityError) -> str:
     words = str(error)
-    return words if words.startswith("not") else f"no value: it {words}"
+    return words if words.startswith("not") else f"no value ({words})"
 
 
 def unit_of(resource: Resource) -> Unit:

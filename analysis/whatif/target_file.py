@@ -207,7 +207,7 @@ def _shown(value: object) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UsageError(
             f"Cannot read {path}: {error.strerror}. Give a readable .toml file."

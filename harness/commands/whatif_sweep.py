@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dsprof.analysis.numerals import significant
+from dsprof.analysis.numerals import plural, significant
 from dsprof.analysis.report.design_space import (
     axes_words,
     design_table,
@@ -87,7 +87,7 @@ def sweep_answer(profile: Profile, taken: Pass, asked: AskedSweep) -> SweepAnswe
 def print_sweep(answer: SweepAnswer) -> None:
     """The machine of the profile, the one to take, and both fronts."""
     found, cheapest = answer.found, answer.cheapest
-    click.echo(f"{found.points:,} designs: {axes_words(found)}.")
+    click.echo(f"{plural(found.points, 'design')}: {axes_words(found)}.")
     picks = [("as profiled", found.source)]
     if cheapest is not None:
         picks.append(("cheapest in time", cheapest))

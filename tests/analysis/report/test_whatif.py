@@ -55,6 +55,7 @@ def test_the_page_has_errors_fits_projections_and_published_rows(
     assert "### decode B=128, as-served, cold" in page
     assert page.count("| NVIDIA HGX B200 |") == 4  # three sizes, and what it has
     assert "no cold time of fp8_blockwise_scaled_mm" in page
+    assert "| 1,233 TFLOP/s, 924.0 GB/s |" in page  # published.toml: masked, 1 x 1024
     assert "None" not in page
     assert "nan" not in page
 

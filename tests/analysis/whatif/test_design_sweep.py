@@ -68,6 +68,7 @@ def test_a_sweep_has_at_most_the_points_asked_for(points: int, axes: int) -> Non
         ("bandwidth=4TB:4TB", "not upwards"),
         ("sram=-1MB:2MB", "'-1MB', which is not above zero. Give sram=32MB:512MB"),
         ("sram=0:2MB", "not above zero"),
+        ("fp8=250TB:4000TB", "is no value ('TB' is not FLOP/s with a prefix). Give"),
         ("fp8=1TB:2TB", "'1TB'"),
         ("sram=1W:2W", "'1W'"),
         ("bandwidth=4.8:16", "'4.8', outside"),

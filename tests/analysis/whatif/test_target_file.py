@@ -74,6 +74,12 @@ def test_numbers_come_with_units_or_plain(npu_toml: Path) -> None:
     )
 
 
+def test_a_byte_order_mark_is_no_fault(npu_toml: Path) -> None:
+    plain = read_target(npu_toml)
+    npu_toml.write_text(npu_toml.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert read_target(npu_toml) == plain
+
+
 def test_the_example_reads_and_has_every_key() -> None:
     example = read_target(EXAMPLE_TOML)
     text = EXAMPLE_TOML.read_text(encoding="utf-8")
