@@ -19,6 +19,7 @@ CONTENTS_LEVELS = ("h1", "h2")
 # 0.6 MB instead of 3.1 MB. More effort in packing took twice the time for 4 %.
 PALETTE_COLORS = 256
 WEBP_METHOD, WEBP_EFFORT = 2, 50
+LONG_WORD = 15  # letters; a heading with a longer one may break within it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +87,13 @@ def _markdown(figures: Mapping[str, str]) -> "MarkdownIt":
     def cell(tokens: Sequence["Token"], index: int, *_: object) -> str:
         """As short as HTML allows: a full profile has 25,000 cells."""
         token = tokens[index]
-        kind = " class=n" if "right" in str(token.attrs.get("style", "")) else ""
-        scope = " scope=col" if token.tag == "th" else ""
-        return f"<{token.tag}{kind}{scope}>"
+        number = "right" in str(token.attrs.get("style", ""))
+        if token.tag == "td":
+            return "<td class=n>" if number else "<td>"
+        words = tokens[index + 1].content.split()
+        long = max(map(len, words), default=0) > LONG_WORD
+        kinds = " ".join(["n"] * number + ["long"] * long)
+        return f'<th class="{kinds}" scope=col>' if kinds else "<th scope=col>"
 
     rules: dict[str, Callable[..., str]] = {
         "image": image,

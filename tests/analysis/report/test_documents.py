@@ -89,4 +89,12 @@ def test_number_columns_are_marked_and_headings_head_columns() -> None:
     made = join_documents(["| a | b |\n| --- | ---: |\n| x | 1 |\n"], {})
     assert "<td class=n>1" in made.body
     assert "<th scope=col>a" in made.body
-    assert "<th class=n scope=col>b" in made.body
+    assert '<th class="n" scope=col>b' in made.body
+
+
+def test_a_heading_with_a_long_name_may_break_within_it() -> None:
+    made = join_documents(
+        [f"| a | {'x_' * 20} (us) |\n| --- | ---: |\n| x | 1 |\n"], {}
+    )
+    assert "<th scope=col>a" in made.body
+    assert '<th class="n long" scope=col>x_' in made.body
