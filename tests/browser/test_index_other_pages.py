@@ -82,6 +82,9 @@ def test_a_recorded_program_has_its_kernels_by_time(
     keep_screenshot(browser, "program", tmp_path)
     absent = browser.find_elements("css selector", "#layer, #what-if")
     assert absent == []
+    hidden = "return document.getElementById('roof-measured').closest('label').hidden"
+    assert browser.execute_script(hidden)  # no roof was measured
+    assert "analytic" not in texts(browser, "#roof-count")[0]  # nor is a mark that
     links = browser.find_elements("css selector", "#program-ranges tbody a")
     links[-1].click()  # the shortest kernel, whose name has markup in it
     assert "In recorded programs" in texts(browser, "#kernel-page h2")

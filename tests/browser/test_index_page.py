@@ -122,6 +122,13 @@ def test_a_heading_sorts_the_table_both_ways(browser: "Chrome", address: str) ->
     assert heading.get_attribute("aria-sort") == "ascending"
 
 
+def test_the_kernel_table_fits_its_window(browser: "Chrome", address: str) -> None:
+    browser.get(address)
+    css = "#kernel-table .table"
+    wide = f"const it = document.querySelector('{css}'); return it.scrollWidth"
+    assert browser.execute_script(f"{wide} - it.clientWidth") <= 0
+
+
 def test_searching_leaves_the_rows_that_have_every_word(
     browser: "Chrome", address: str
 ) -> None:

@@ -76,8 +76,8 @@ function startKernels() {
     { title: "Median % of roof, cold", value: (row) => row.share, number: true },
     { title: "Longest under ncu (us)", value: (row) => row.ncu, number: true },
     {
-      title: "Class of most", value: (row) => row.class.name,
-      text: (row) => (row.class.count ? `${row.class.name} (${row.class.count} of ${row.classes})` : MISSING),
+      title: "Class of most", value: (row) => row.class.name, lines: true,
+      text: (row) => (row.class.count ? `${row.class.name}\n(${row.class.count} of ${row.classes})` : MISSING),
     },
     { title: "Limiter of most", value: (row) => row.limiter },
   ].filter(({ title }) => (title === "Timed" ? anyPlanned : anyTimed || !/cold|warm/.test(title)));
@@ -136,7 +136,7 @@ const LAUNCH_COLUMNS = [
   percent("DRAM %", "dram_pct"),
   percent("L2 hit %", "l2_hit_pct"),
   percent("Occupancy %", "achieved_occupancy_pct"),
-  percent("Registers", "registers_per_thread"),
+  { ...percent("Registers", "registers_per_thread"), text: (row) => whole(row.registers_per_thread) },
   percent("Waves per SM", "waves_per_sm"),
   percent("DRAM bytes", "dram_bytes"),
 ];
@@ -185,8 +185,9 @@ function addKernelCharts(page, name, points) {
   const marks = ["cold", "warm"].map((cache) => marksOf(levels, cache)).find((all) =>
     all.some((mark) => mark.row.kernel === name))?.filter((mark) => mark.row.kernel === name);
   if (marks?.length) {
+    const shownLevels = levels.filter((level) => marks.some((mark) => mark.level === level));
     const chart = make("div", { class: "chart", role: "img" });
-    page.append(make("h2", {}, `Roofline, ${marks[0].cache} L2`), make("p", {}, FORMS_KEY), chart);
+    page.append(make("h2", {}, `Roofline, ${marks[0].cache} L2`), make("p", {}, formsKey(shownLevels)), chart);
     drawRoofline(chart, marks, { levels, height: 420 });
   }
   const timed = points.filter((row) => row.status === "ok");

@@ -1,13 +1,11 @@
 // The roofline: points by category, roofs, filters, and the same points as a table.
 
 const LEVELS = {
-  analytic: { title: "analytic", form: "" },
-  dram: { title: "measured at DRAM", form: "-open" },
-  l2: { title: "measured at L2", form: "-open-dot" },
-  l1: { title: "measured at L1", form: "-dot" },
+  analytic: { title: "analytic", form: "", words: "filled" },
+  dram: { title: "measured at DRAM", form: "-open", words: "open" },
+  l2: { title: "measured at L2", form: "-open-dot", words: "open with a dot" },
+  l1: { title: "measured at L1", form: "-dot", words: "filled with a dot" },
 };
-const FORMS_KEY = "Filled marks are analytic. Measured ones are open at DRAM, open with a dot at L2, " +
-  "and filled with a dot at L1.";
 const DASHES = { spec: "solid", burst: "dash", sustained: "dot" };
 const EVERY = "all";
 const countedRows = rowsOf(data.counted);
@@ -15,6 +13,12 @@ const countedOf = new Map(countedRows.map((row) => [`${row.name} ${row.cache}`, 
 const pointRows = rowsOf(data.points);
 const timedRows = pointRows.filter((row) => row.status === "ok");
 const categories = distinct([...pointRows, ...countedRows].map((row) => row.category));
+
+/** What the form of a mark says, of the levels that there are. */
+const formsKey = (levels) => {
+  const forms = levels.map((level) => `${LEVELS[level].words} is ${LEVELS[level].title}`);
+  return `Of a mark, ${forms.join("; ")}.`;
+};
 
 /** One mark for each level asked for: an intensity, a rate and the row it is of. */
 function marksOf(levels, cache) {
@@ -177,6 +181,7 @@ function startRoofline() {
   for (const level of Object.keys(LEVELS)) {
     byId(`level-${level}`).closest("label").hidden = !has.includes(level);
   }
+  byId("roof-measured").closest("label").hidden = data.roofs.every((roof) => roof.kind === "spec");
   if (!has.includes("analytic")) byId("level-dram").defaultChecked = true;
   drawNow(chart);
   let shown = [];
@@ -189,7 +194,7 @@ function startRoofline() {
     shown = marks.filter(({ row }) =>
       Object.entries(choices).every(([name, { value }]) => value === EVERY || row[name] === value));
     byId("roof-count").textContent =
-      `${plural(shown.length, "mark")} of ${whole(marks.length)} shown.` + (has.length > 1 ? ` ${FORMS_KEY}` : "");
+      `${plural(shown.length, "mark")} of ${whole(marks.length)} shown.` + ` ${formsKey(has)}`;
     refill();
     return drawRoofline(chart, shown, { measured: byId("roof-measured").checked, levels });
   };

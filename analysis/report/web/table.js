@@ -5,7 +5,8 @@ const LONG_TEXT = 40; // letters; a longer one takes several lines
 
 /**
  * A table of rows. A column has a title, value(row), and may have text(row), for how
- * the value reads, number (aligned right) and link(row).
+ * the value reads, number (aligned right), lines (its text has line breaks)
+ * and link(row).
  */
 function sortableTable({ caption, columns, rows, sortBy = null, rowLimit = FIRST_ROWS }) {
   const state = { sorted: sortBy, up: false, words: "", limit: rowLimit };
@@ -64,9 +65,10 @@ function sortableTable({ caption, columns, rows, sortBy = null, rowLimit = FIRST
       const text = String(textOf(column, row));
       const link = column.link?.(row);
       const content = link ? make("a", { href: link }, text) : text;
-      if (place === 0) return make("th", { scope: "row" }, content);
-      const kind = column.number ? "n" : text.length > LONG_TEXT ? "long" : "";
-      return make("td", kind ? { class: kind } : {}, content);
+      const long = column.lines ? "lines" : text.length > LONG_TEXT ? "long" : "";
+      const kind = column.number ? { class: "n" } : long ? { class: long } : {};
+      if (place === 0) return make("th", { scope: "row", ...kind }, content);
+      return make("td", kind, content);
     }));
   }
 
