@@ -114,6 +114,8 @@ def test_a_gpu_without_a_datapath_is_said_to_be_impossible(page: "Chrome") -> No
     assert (
         "lacks a datapath" in page.find_element("css selector", "#whatif-before").text
     )
+    tokens = page.find_element("css selector", "#whatif-tokens-of").text
+    assert tokens == "none: this machine lacks a datapath that the model needs"
 
 
 def test_the_source_gives_its_own_measured_times(

@@ -96,10 +96,13 @@ function printResults(layer, calls, seconds) {
   const known = layer.model_missing !== null && model > 0 && Number.isFinite(model);
   byId("whatif-tokens").value = known ? number(layer.tokens / model) : MISSING;
   byId("whatif-tokens").dataset.rate = known ? layer.tokens / model : "";
+  const unknown = layer.model_missing === null || Number.isFinite(model)
+    ? "not known: the profile does not say how many layers the model has"
+    : "none: this machine lacks a datapath that the model needs";
   const most = layer.model_missing?.length ? `; at most, without ${layer.model_missing.join(", ")}` : "";
   byId("whatif-tokens-of").textContent = known
     ? `through the whole model, ${number(layer.tokens / total(calls, "model", (call) => call.time_s))} on the source${most}`
-    : "not known: the profile does not say how many layers the model has";
+    : unknown;
 }
 
 function drawWhatif(chart, rows, source) {
@@ -130,7 +133,10 @@ const WHATIF_COLUMNS = [
   { title: "This setting (us)", value: (row) => row.count * row.seconds * 1e6, number: true },
   { title: "Limited by", value: (row) => TERM_TITLES[row.limit] },
   { title: "Fit's error (%)", value: (row) => row.error_pct, number: true },
-  { title: "Terms that no size reached", value: (row) => row.not_identified.replaceAll("_", "-") },
+  {
+    title: "Terms that no size reached",
+    value: (row) => row.not_identified.split(" ").filter(Boolean).map((term) => TERM_TITLES[term]).join(", "),
+  },
 ];
 
 /** A slider a resource on a scale of powers of two, each with what it says in words. */
