@@ -134,7 +134,7 @@ def _table(layer: SizedLayer, pairs: Sequence[Fused]) -> Grid:
                 f"{one.before.terms.kernel} {one.before.terms.op}",
                 significant(one.call.time_s * 1e6),
                 scaled_bytes(one.bytes_between),
-                significant(one.launches),
+                f"{one.launches:,g}",
                 significant(one.saved_s * 1e6),
             )
             for one in ordered
@@ -153,7 +153,7 @@ def _fuse_advice(data: NpuData) -> Iterator[Recommendation]:
     saved = sum(one.saved_s for one in pairs)
     yield advice(
         "Fusion into the call before",
-        f"{significant(launches)} launches and {scaled_bytes(between)} between calls "
+        f"{launches:,g} launches and {scaled_bytes(between)} between calls "
         f"fewer a layer at {most.title}: {significant(saved * 1e6)} us, "
         f"{significant(_saved_pct(most))} % of the layer"
         f"{_warm_words([one.call for one in pairs])}",

@@ -25,7 +25,7 @@ from dsprof.analysis.report.counters import render_counters
 from dsprof.analysis.report.index import page_data, render_index
 from dsprof.analysis.report.index_points import shown_counters
 from dsprof.analysis.report.machines import ONE_CHIP, machine_pages
-from dsprof.analysis.report.model import ModelPage
+from dsprof.analysis.report.model import ModelPage, page_title
 from dsprof.analysis.report.moe import figure_link, render_moe
 from dsprof.analysis.report.roofline import FigureLink, render_roofline
 from dsprof.analysis.report.summary import render_summary
@@ -116,9 +116,16 @@ def report_contents(  # noqa: PLR0913 -- parts of a report
         with drawing(others.draws, apart=False) as finish_others:
             later = finish_others()
         pngs = finish() | later
-    title = f"dsprof report: {profile.device.name}"
+    title = f"dsprof report: {_subject(profile, pages)}"
     documents[PAGE] = render_index(title, shown, list(documents.values()), pngs)
     return documents, pngs
+
+
+def _subject(profile: Profile, pages: Sequence[ModelPage]) -> str:
+    """The GPU, after the program and range where a single one was recorded."""
+    if len(pages) != 1:
+        return profile.device.name
+    return f"{page_title(pages[0].model)}, {profile.device.name}"
 
 
 def _fits(profile: Profile) -> Fits | None:

@@ -203,7 +203,7 @@ def render_model(
     roofs = roof_findings(model)
     view = ModelView(
         model=model,
-        title=_title(model),
+        title=page_title(model),
         counted=bool(len(counted)),
         has_burst=bool(counted[f"{RoofKind.BURST}_roof_us"].notna().any()),
         thresholds=DEFAULT_THRESHOLDS,
@@ -253,7 +253,7 @@ def render_model(
     return render("model.md.j2", view)
 
 
-def _title(model: ModelKernels) -> str:
+def page_title(model: ModelKernels) -> str:
     """The model or program, the range and how its kernels were launched."""
     rows = model_setup.program_table(model.timeline.program).rows
     words = model.timeline.program.split()
