@@ -153,7 +153,7 @@ def _fuse_advice(data: NpuData) -> Iterator[Recommendation]:
     saved = sum(one.saved_s for one in pairs)
     yield advice(
         "Fusion into the call before",
-        f"{launches:,g} launches and {scaled_bytes(between)} between calls "
+        f"{_launch_words(launches)} and {scaled_bytes(between)} between calls "
         f"fewer a layer at {most.title}: {significant(saved * 1e6)} us, "
         f"{significant(_saved_pct(most))} % of the layer"
         f"{_warm_words([one.call for one in pairs])}",
@@ -174,6 +174,10 @@ def _effects(layers: Sequence[SizedLayer]) -> Iterator[tuple[float, str]]:
             f"half of them that saves most, {layer.title}"
         )
         yield saved, words
+
+
+def _launch_words(launches: float) -> str:
+    return f"{launches:,g} launch" + ("es" if launches != 1 else "")
 
 
 def _saved_pct(layer: SizedLayer, share: float = 1.0) -> float:

@@ -13,4 +13,4 @@ def test_the_norm_can_go_into_the_product_before_it(streams: NpuData) -> None:
     assert pair.bytes_between == 1000
     # Its launch of 2 us goes.
     assert pair.saved_s == pytest.approx(2e-6, rel=0.1)
-    assert "1.00 launches" in fusion(streams).recommendations[0].number
+    assert "1 launch and" in fusion(streams).recommendations[0].number
