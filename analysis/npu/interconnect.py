@@ -30,7 +30,7 @@ from dsprof.analysis.numerals import scaled_bytes, significant
 LINK_SHARE = 0.1  # of the layer's time
 GIGA = 1e9
 # One chip; one node's tensor parallelism; DeepSeek-V3's prefill and decode units
-# (technical report, arXiv:2412.19437, section 3.4).
+# (technical report, arXiv:2412.19437).
 USUAL = (Parallel(), Parallel(tp=8), Parallel(ep=32), Parallel(ep=320))
 
 

@@ -28,12 +28,12 @@ FORMULAS = (
     (
         "between nodes of 8 chips: min(4, nodes) x (1 - 1/nodes) copies a token, each "
         "forwarded inside its node: a token's experts are on at most 4 nodes "
-        "(DeepSeek-V3 technical report, arXiv:2412.19437, section 2.1.2)"
+        "(DeepSeek-V3 technical report, arXiv:2412.19437)"
     ),
     (
         "KV transfer from prefill to decode: (Lkv + Dr) x 2 B a token and layer: the "
-        "latent cache in BF16 (for comparison: 70.272 kB a token in 61 layers, "
-        "Insights into DeepSeek-V3, arXiv:2505.09343, table 1)"
+        "latent cache in BF16, 70.272 kB a token in 61 layers: "
+        "(512 + 64) x 2 B x 61"
     ),
     (
         "link bandwidth: bytes a token x tokens / (10 % of the layer's time at that TP "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dsprof.harness.commands.options import layer_options
 from dsprof.harness.errors import UsageError
 from dsprof.harness.records import Cache, Call, LayerPath, Phase
 
@@ -16,35 +17,10 @@ if TYPE_CHECKING:
     from dsprof.harness.profile import Profile
     from dsprof.kernels.parallel import Division
 
-DEFAULT_SEQ_LEN = 1024
-
 
 @click.command(name="layer")
 @click.argument("profile", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--path",
-    type=click.Choice([str(path) for path in LayerPath]),
-    help="Which account of the layer.  [default: as-served, if any of it has a time]",
-)
-@click.option(
-    "--phase",
-    type=click.Choice([str(phase) for phase in Phase]),
-    default=str(Phase.DECODE),
-    show_default=True,
-)
-@click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option(
-    "--seq-len",
-    type=click.IntRange(min=1),
-    default=DEFAULT_SEQ_LEN,
-    show_default=True,
-    help="Prompt length; prefill only.",
-)
-@click.option(
-    "--kv-len",
-    type=click.IntRange(min=1),
-    help="Context length; decode only.  [default: the profile's first]",
-)
+@layer_options
 @click.option(
     "--tp",
     type=click.IntRange(min=1),

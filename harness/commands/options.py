@@ -1,12 +1,53 @@
-"""Option types that several commands share: comma-separated lists."""
+"""Options and option types that several commands share."""
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
+from dsprof.harness.records import LayerPath, Phase
+
 Member = TypeVar("Member", bound=StrEnum)
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_SEQ_LEN = 1024
+LAYER_OPTIONS = (
+    click.option(
+        "--path",
+        type=click.Choice([str(path) for path in LayerPath]),
+        help="Which account of the layer.  [default: as-served, if any of it has a "
+        "time]",
+    ),
+    click.option(
+        "--phase",
+        type=click.Choice([str(phase) for phase in Phase]),
+        default=str(Phase.DECODE),
+        show_default=True,
+    ),
+    click.option(
+        "--batch-size", type=click.IntRange(min=1), default=1, show_default=True
+    ),
+    click.option(
+        "--seq-len",
+        type=click.IntRange(min=1),
+        default=DEFAULT_SEQ_LEN,
+        show_default=True,
+        help="Prompt length; prefill only.",
+    ),
+    click.option(
+        "--kv-len",
+        type=click.IntRange(min=1),
+        help="Context length; decode only.  [default: the profile's first]",
+    ),
+)
+
+
+def layer_options(command: Command) -> Command:
+    """The options that choose one size and path of a layer."""
+    for option in reversed(LAYER_OPTIONS):
+        command = option(command)
+    return command
 
 
 def names(value: str | tuple[str, ...]) -> tuple[str, ...]:

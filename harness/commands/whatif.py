@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from dsprof.harness.commands.options import layer_options
 from dsprof.harness.errors import UsageError
 from dsprof.harness.records import Cache, LayerPath, Phase
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 Files: TypeAlias = Callable[[], dict[str, bytes]]  # by name in the output folder
 
-DEFAULT_SEQ_LEN = 1024
 DEFAULT_POINTS = 1_000_000
 WHATIF_FILES = ("whatif.md", "whatif.json")
 SWEEP_FILES = ("design-space.md", "design-space.json", "figures/design-space.png")
@@ -46,30 +46,7 @@ def print_example(
     metavar="NAME|FILE.toml",
     help="A known GPU, or a file that describes a machine.  [default: all known GPUs]",
 )
-@click.option(
-    "--phase",
-    type=click.Choice([str(phase) for phase in Phase]),
-    default=str(Phase.DECODE),
-    show_default=True,
-)
-@click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option(
-    "--seq-len",
-    type=click.IntRange(min=1),
-    default=DEFAULT_SEQ_LEN,
-    show_default=True,
-    help="Prompt length; prefill only.",
-)
-@click.option(
-    "--kv-len",
-    type=click.IntRange(min=1),
-    help="Context length; decode only.  [default: the profile's first]",
-)
-@click.option(
-    "--path",
-    type=click.Choice([str(path) for path in LayerPath]),
-    help="Which account of the layer.  [default: as-served, if any of it has a time]",
-)
+@layer_options
 @click.option(
     "--cache",
     type=click.Choice([str(cache) for cache in Cache]),

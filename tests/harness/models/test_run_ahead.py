@@ -1,3 +1,5 @@
+import pytest
+
 from dsprof.harness.models.run_ahead import STEPS_AHEAD, RunAhead
 
 
@@ -35,5 +37,11 @@ def test_each_further_step_waits_for_the_oldest_one() -> None:
     assert stream.waited == [1, 2, 3]
 
 
-def test_on_the_cpu_nothing_is_recorded() -> None:
+def test_on_the_cpu_nothing_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = FakeStream()
+    module = "dsprof.harness.models.run_ahead"
+    monkeypatch.setattr(f"{module}._recorded_event", stream.mark)
     RunAhead("cpu").launched()
+    assert stream.marked == 0
+    RunAhead("cuda").launched()
+    assert stream.marked == 1
