@@ -188,6 +188,9 @@ def describe(kernel: Kernel, work: Workload, *, timer: str) -> Measurement:
         flops=cost.flops,
         bytes_read=cost.bytes_read,
         bytes_written=cost.bytes_written,
+        distinct_experts=(
+            kernel.distinct_experts(work) if kernel.distinct_experts else None
+        ),
         timer=timer,
     )
 

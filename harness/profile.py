@@ -7,6 +7,7 @@ from dsprof.harness.captures import Capture, ImportedFile
 from dsprof.harness.ceiling import Ceiling
 from dsprof.harness.counters import Counters
 from dsprof.harness.device import DeviceSpec
+from dsprof.harness.launch_span import LaunchSpan
 from dsprof.harness.records import (
     CatalogueEntry,
     Measurement,
@@ -24,9 +25,9 @@ class Profile:
     """A recorded run: where it was made, what was planned, and one row a point.
 
     ``environment`` values are None where a package or tool was not there.
-    ``counters`` has one row a launch under ncu, and ``imported`` names the files of
-    other people that a profile was made of instead of a run. ``timelines`` are
-    recordings of whole programs.
+    ``counters`` has one row a launch under ncu, ``launches`` one a launch of a timed
+    call, and ``imported`` names the files of other people that a profile was made of
+    instead of a run. ``timelines`` are recordings of whole programs.
     """
 
     device: DeviceSpec
@@ -45,3 +46,4 @@ class Profile:
     imported: tuple[ImportedFile, ...] = ()
     counters: tuple[Counters, ...] = ()
     timelines: tuple[Timeline, ...] = ()
+    launches: tuple[LaunchSpan, ...] = ()

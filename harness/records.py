@@ -279,6 +279,7 @@ class Measurement:
     flops: Mapping[Datapath, int] = field(default_factory=dict)
     bytes_read: int = 0
     bytes_written: int = 0
+    distinct_experts: int | None = None  # that got a row; None where nothing is routed
     roof: Roof | None = None
     error: float | None = None
     error_limit: float | None = None

@@ -4,8 +4,9 @@
 synced one by one, ``samples.parquet`` the raw samples, which wait in
 ``samples.jsonl`` while the run goes on. A killed run leaves all but the point that
 was in flight. ``counters.csv`` has one row a launch under ncu, where there was a
-capture, and ``timeline.csv`` the kernels of recorded programs. The other files are
-made from these (see ``exports``).
+capture, ``launches.csv`` one a launch of a timed call, where it was traced, and
+``timeline.csv`` the kernels of recorded programs. The other files are made from these
+(see ``exports``).
 """
 
 import json
@@ -17,9 +18,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsprof.harness import counters_csv, timeline_csv, timing_csv
+from dsprof.harness import counters_csv, launches_csv, timeline_csv, timing_csv
 from dsprof.harness.counters import Counters
 from dsprof.harness.errors import ProfileError, UsageError
+from dsprof.harness.launch_span import LaunchSpan
 from dsprof.harness.plain import PlainError, from_plain, to_plain
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
@@ -32,13 +34,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # 2: ceilings, captures, imported files, counters.csv. 3: timelines, timeline.csv.
-SCHEMA_VERSION = 3
-READABLE_VERSIONS = (1, 2, SCHEMA_VERSION)
+# 4: launches.csv, distinct experts.
+SCHEMA_VERSION = 4
+READABLE_VERSIONS = (1, 2, 3, SCHEMA_VERSION)
 HEADER_FILE = "profile.json"
 ROWS_FILE = "timing.csv"
 SAMPLES_FILE = "samples.parquet"
 JOURNAL_FILE = "samples.jsonl"
 COUNTERS_FILE = "counters.csv"
+LAUNCHES_FILE = "launches.csv"
 TIMELINE_FILE = "timeline.csv"
 BUNDLED_PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 
@@ -64,6 +68,7 @@ def load_profile(path: Path) -> Profile:
         measurements=tuple(latest.values()),
         counters=_read_counters(path / COUNTERS_FILE),
         timelines=_read_timelines(path / TIMELINE_FILE, header.timelines),
+        launches=_read_launches(path / LAUNCHES_FILE),
     )
 
 
@@ -156,6 +161,14 @@ class ProfileWriter:
         lines = [counters_csv.to_line(row) for row in self.profile.counters]
         replace_file(self.path / COUNTERS_FILE, counters_csv.header() + "".join(lines))
 
+    def add_launches(self, launches: Sequence[LaunchSpan]) -> None:
+        """Add traced launches; those of a point and cache replace what was there."""
+        fresh = {(span.label, span.cache) for span in launches}
+        kept = [s for s in self.profile.launches if (s.label, s.cache) not in fresh]
+        self.profile = replace(self.profile, launches=(*kept, *launches))
+        lines = [launches_csv.to_line(span) for span in self.profile.launches]
+        replace_file(self.path / LAUNCHES_FILE, launches_csv.header() + "".join(lines))
+
     def add_timeline(self, timeline: Timeline) -> None:
         """Add a recorded program; its kernels are on disk before the header says so."""
         timelines = (*self.profile.timelines, timeline)
@@ -198,9 +211,11 @@ def replace_file(path: Path, text: str) -> None:
 
 def _write_header(path: Path, profile: Profile) -> None:
     timelines = tuple(replace(line, kernels=()) for line in profile.timelines)
-    header = replace(profile, measurements=(), counters=(), timelines=timelines)
+    header = replace(
+        profile, measurements=(), counters=(), timelines=timelines, launches=()
+    )
     plain = to_plain(header)
-    del plain["measurements"], plain["counters"]
+    del plain["measurements"], plain["counters"], plain["launches"]
     for timeline in plain["timelines"]:
         del timeline["kernels"]
     text = json.dumps({"schema_version": SCHEMA_VERSION, **plain}, indent=1)
@@ -211,6 +226,12 @@ def _read_counters(path: Path) -> tuple[Counters, ...]:
     if not path.exists():
         return ()
     return tuple(counters_csv.parse(_read_text(path), str(path)))
+
+
+def _read_launches(path: Path) -> tuple[LaunchSpan, ...]:
+    if not path.exists():
+        return ()
+    return tuple(launches_csv.parse(_read_text(path), str(path)))
 
 
 def _read_timelines(

@@ -7,6 +7,7 @@ median. The cold ones follow, then everything the measurement holds.
 
 Which columns may be empty:
   status ok            reason, kv_len (no KV axis), cold_* (only warm was asked for),
+                       distinct_experts (nothing is routed),
                        *_throttle_reasons (none seen), *_calls_per_sample (Triton's
                        timer does not say); none of the first 14
   out_of_limit,        every column that a timing or a check fills: the rates,
@@ -47,6 +48,7 @@ RECORD_COLUMNS = (
     *(f"{path}_flops" for path in Datapath),
     "bytes_read", "bytes_written",
     "roof", "roof_flops_per_s", "roof_bytes_per_s", "provider_choice",
+    "distinct_experts",
 )  # fmt: skip
 TIMING_FIELDS = tuple(field.name for field in fields(Timing))
 COLUMNS = (
@@ -57,7 +59,7 @@ COLUMNS = (
     "command",
 )
 # Columns that came later; a file without them still loads.
-LATER_COLUMNS = frozenset({"provider_choice"})
+LATER_COLUMNS = frozenset({"provider_choice", "distinct_experts"})
 LIST_SEPARATOR = "|"  # between throttle reasons
 
 
@@ -88,7 +90,7 @@ def to_row(measurement: Measurement) -> dict[str, str]:
         "bound": measurement.bound or "",
         "status": measurement.status,
         "reason": " ".join(measurement.reason.split()),
-        "kv_len": "" if point.kv_len is None else str(point.kv_len),
+        "kv_len": _whole(point.kv_len),
         "dtype": measurement.dtype,
         "source": measurement.source,
         "category": measurement.category,
@@ -99,6 +101,7 @@ def to_row(measurement: Measurement) -> dict[str, str]:
         "error_limit": _exact(measurement.error_limit),
         "bytes_read": str(measurement.bytes_read),
         "bytes_written": str(measurement.bytes_written),
+        "distinct_experts": _whole(measurement.distinct_experts),
         "command": measurement.command,
     }
     row |= {
@@ -119,6 +122,7 @@ def to_row(measurement: Measurement) -> dict[str, str]:
 
 def from_row(row: Mapping[str, str]) -> Measurement:
     """Build the measurement of a row; ValueError or KeyError where it has none."""
+    experts = row.get("distinct_experts", "")
     roof = None
     if row["roof"]:
         roof = Roof(
@@ -150,6 +154,7 @@ def from_row(row: Mapping[str, str]) -> Measurement:
         },
         bytes_read=int(row["bytes_read"]),
         bytes_written=int(row["bytes_written"]),
+        distinct_experts=int(experts) if experts else None,
         roof=roof,
         error=float(row["error"]) if row["error"] else None,
         error_limit=float(row["error_limit"]) if row["error_limit"] else None,
@@ -212,7 +217,7 @@ def _timing_cells(timing: Timing, cache: Cache) -> dict[str, str]:
         elif isinstance(value, float):
             cell = _exact(value)
         else:
-            cell = "" if value is None else str(value)
+            cell = _whole(value)
         cells[f"{cache}_{name}"] = cell
     return cells
 
@@ -249,6 +254,10 @@ def _line(cells: Iterable[str]) -> str:
 def _general(value: float) -> str:
     """Six significant digits, for the columns that are computed from others."""
     return "" if value != value else f"{value:.6g}"  # noqa: PLR0124 -- NaN
+
+
+def _whole(value: int | None) -> str:
+    return "" if value is None else str(value)
 
 
 def _exact(value: float | None) -> str:

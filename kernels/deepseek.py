@@ -16,6 +16,7 @@ I = 2048  # moe_intermediate_size  # noqa: E741 -- the model's own symbol
 DENSE_I = 18432  # intermediate_size of the dense layers
 EXPERT_GROUPS = 8  # n_group
 TOPK_GROUPS = 4  # topk_group
+FP8_BLOCK = 128  # rows, and columns, of a weight_block_size
 ROUTED_SCALING = 2.5  # routed_scaling_factor
 VOCABULARY = 129280  # vocab_size
 LAYERS = 61
@@ -66,6 +67,9 @@ MODEL_PARAMETERS = tuple(
         ("n_routed_experts", E, "E"),
         ("num_experts_per_tok", K, "K"),
         ("moe_intermediate_size", I, "I"),
+        ("n_group", EXPERT_GROUPS, "G"),
+        ("topk_group", TOPK_GROUPS, "Gk"),
+        ("weight_block_size", FP8_BLOCK, ""),
         ("num_hidden_layers", LAYERS, "L"),
         ("first_k_dense_replace", DENSE_LAYERS, "Ld"),
     )

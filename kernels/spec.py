@@ -251,6 +251,8 @@ class Kernel:
     shape: Callable[[Workload], tuple[int, int, int]] = rows_width
     limits: tuple[Limit, ...] = ()
     canonical: Callable[[Workload, Tensors, Tensors], Tensors] | None = None
+    # Experts that get a row of this workload; None for what routes nothing.
+    distinct_experts: Callable[[Workload], int] | None = None
     max_compute_capability: tuple[int, int] | None = None  # inclusive
     phases: tuple[Phase, ...] = (Phase.DECODE, Phase.PREFILL)
     has_kv_axis: bool = False  # decode points carry a kv_len

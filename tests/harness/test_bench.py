@@ -1,9 +1,10 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from dsprof.harness.bench import Bench, Outcome
+from dsprof.harness.bench import Bench, Outcome, describe
 from dsprof.harness.records import Cache, Phase, Point, Status
 from dsprof.harness.sweep import make_sweep
 from tests.harness.toy import KERNELS, FakeStopwatch
@@ -25,11 +26,14 @@ def bench(stopwatch: FakeStopwatch) -> Bench:
     )
 
 
-def measure(bench: Bench, kernel: str, batch_size: int = 4) -> Outcome:
-    point = Point(
+def point_of(kernel: str, batch_size: int) -> Point:
+    return Point(
         kernel=kernel, op="small", phase=Phase.DECODE, batch_size=batch_size, seq_len=1
     )
-    return bench.measure(point)
+
+
+def measure(bench: Bench, kernel: str, batch_size: int = 4) -> Outcome:
+    return bench.measure(point_of(kernel, batch_size))
 
 
 def test_a_correct_kernel_is_timed_warm_and_cold(bench: Bench) -> None:
@@ -167,3 +171,11 @@ def test_importing_the_bench_imports_no_torch() -> None:
     code = "import sys, dsprof.harness.bench; sys.exit('torch' in sys.modules)"
     process = subprocess.run([sys.executable, "-c", code], check=False)
     assert process.returncode == 0
+
+
+def test_a_row_says_how_many_experts_its_routing_touched() -> None:
+    kernel = replace(KERNELS["double"], distinct_experts=lambda work: work.tokens * 8)
+    work = kernel.workload(point_of("double", batch_size=2))
+    assert describe(kernel, work, timer="graph").distinct_experts == 16
+    unrouted = describe(KERNELS["double"], work, timer="graph")
+    assert unrouted.distinct_experts is None

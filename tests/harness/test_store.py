@@ -1,11 +1,14 @@
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dsprof.harness import store
 from dsprof.harness.errors import ProfileError, UsageError
+from dsprof.harness.launch_span import LaunchSpan
 from dsprof.harness.records import Cache, Status
 from dsprof.harness.store import (
     ProfileWriter,
@@ -122,8 +125,8 @@ def test_an_existing_folder_is_never_written_to(
         (lambda text: text[: len(text) // 2], r"profile\.json, line \d+: "),
         (lambda _text: "", r"profile\.json, line 1: Expecting value"),
         (lambda _text: "[]", r"profile\.json: schema version None"),
-        (lambda text: text.replace('"schema_version": 3', '"schema_version": 99'),
-         "schema version 99; this dsprof reads 1, 2, 3"),
+        (lambda text: text.replace('"schema_version": 4', '"schema_version": 99'),
+         "schema version 99; this dsprof reads 1, 2, 3, 4"),
         (lambda text: text.replace('"warmups": 10', '"warmups": "ten"'),
          "sweep.warmups: expected int, found 'ten'"),
         (lambda text: text.replace('"slots"', '"slits"'), "unknown field slits"),
@@ -154,9 +157,48 @@ def test_bytes_that_are_no_text_are_named_with_their_line(recorded: Path) -> Non
 
 def test_a_header_is_json_that_others_can_read(recorded: Path) -> None:
     header = json.loads((recorded / store.HEADER_FILE).read_text())
-    assert header["schema_version"] == 3
+    assert header["schema_version"] == 4
     assert header["device"]["id"] == "toy"
     assert "measurements" not in header
+
+
+def make_span(**changes: Any) -> LaunchSpan:  # noqa: ANN401 -- any field
+    span = LaunchSpan(
+        label="rmsnorm/input_layernorm/decode/B=4,S=1",
+        cache=Cache.COLD,
+        index=0,
+        function_name="RMSNormKernel",
+        start_us=0.0,
+        time_us=3.5,
+        calls=5,
+    )
+    return replace(span, **changes)
+
+
+def test_launches_come_back_and_are_on_disk_point_by_point(recorded: Path) -> None:
+    spans = (make_span(), make_span(index=1, start_us=4.25), make_span(label="other"))
+    writer = ProfileWriter.resume(recorded, load_profile(recorded))
+    writer.add_launches(spans[:2])
+    assert load_profile(recorded).launches == spans[:2]
+    writer.add_launches(spans[2:])
+    assert load_profile(recorded).launches == spans
+
+
+def test_of_a_point_traced_again_the_last_launches_count(recorded: Path) -> None:
+    warm, again = make_span(cache=Cache.WARM), make_span(time_us=3.0)
+    writer = ProfileWriter.resume(recorded, load_profile(recorded))
+    writer.add_launches([make_span(), make_span(index=1), warm])
+    writer.add_launches([again])
+    assert load_profile(recorded).launches == (warm, again)
+
+
+def test_launches_survive_a_new_header_and_a_resumed_run(recorded: Path) -> None:
+    writer = ProfileWriter.resume(recorded, load_profile(recorded))
+    writer.add_launches([make_span()])
+    writer.update_header(commands=("dsprof time --resume",))
+    again = ProfileWriter.resume(recorded, load_profile(recorded))
+    assert load_profile(recorded).launches == again.profile.launches == (make_span(),)
+    assert "launches" not in json.loads((recorded / store.HEADER_FILE).read_text())
 
 
 def make_timeline(name: str) -> Timeline:
@@ -216,7 +258,7 @@ def test_a_timeline_without_its_file_of_kernels_is_an_error(recorded: Path) -> N
         load_profile(recorded)
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_profile_from_before_timelines_still_loads(
     recorded: Path, version: int
 ) -> None:
@@ -224,7 +266,8 @@ def test_a_profile_from_before_timelines_still_loads(
     del header["timelines"]
     header["schema_version"] = version
     (recorded / store.HEADER_FILE).write_text(json.dumps(header))
-    assert load_profile(recorded).timelines == ()
+    loaded = load_profile(recorded)
+    assert (loaded.timelines, loaded.launches) == ((), ())
 
 
 def test_the_bundled_profile_is_the_newest_with_points(

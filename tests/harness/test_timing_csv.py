@@ -60,16 +60,41 @@ def test_an_untimed_row_has_no_time(make_measurement: Factory) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(reason=text, op=text, error=st.none() | st.floats(allow_nan=False))
+@given(
+    reason=text,
+    op=text,
+    error=st.none() | st.floats(allow_nan=False),
+    experts=st.none() | st.integers(0, 256),
+)
 def test_a_row_survives_the_way_through_a_line(
-    make_measurement: Factory, reason: str, op: str, error: float | None
+    make_measurement: Factory,
+    reason: str,
+    op: str,
+    error: float | None,
+    experts: int | None,
 ) -> None:
-    written = make_measurement(op=" ".join(op.split()), reason=reason, error=error)
+    written = make_measurement(
+        op=" ".join(op.split()), reason=reason, error=error, distinct_experts=experts
+    )
     line = timing_csv.to_line(written)
     assert line.count("\n") == 1
     (read,), cut = timing_csv.parse(timing_csv.header() + line, "timing.csv")
     assert read == replace(written, reason=" ".join(reason.split()))
     assert cut == ""
+
+
+def test_a_file_from_before_distinct_experts_still_loads(
+    make_measurement: Factory,
+) -> None:
+    routed = make_measurement(distinct_experts=160)
+    row = cells(timing_csv.to_line(routed))
+    assert row.pop("distinct_experts") == "160"
+    lines = io.StringIO(newline="")
+    writer = csv.DictWriter(lines, row, lineterminator="\n")
+    writer.writeheader()
+    writer.writerow(row)
+    (read,), _ = timing_csv.parse(lines.getvalue(), "timing.csv")
+    assert read == replace(routed, distinct_experts=None)
 
 
 def test_a_line_that_was_cut_is_no_row(make_measurement: Factory) -> None:
