@@ -7,7 +7,7 @@ reading and writing. The compute roof is that of the datapath's own pattern.
 
 from enum import StrEnum
 
-from dsprof.harness.ceiling import Duration, Pattern
+from dsprof.harness.ceiling import Ceiling, Duration, Pattern
 from dsprof.harness.device import Datapath, DeviceSpec
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import Roof
@@ -61,6 +61,17 @@ def roofs(profile: Profile, datapath: Datapath) -> dict[RoofKind, Roof]:
                 bytes_per_s=values[MEMORY_PATTERN],
             )
     return found
+
+
+def compute_ceilings(profile: Profile, datapath: Datapath) -> dict[RoofKind, Ceiling]:
+    """What the FLOP/s of the measured roofs were read from, by kind."""
+    return {
+        kind: ceiling
+        for kind, duration in MEASURED.items()
+        for ceiling in profile.ceilings
+        if ceiling.duration is duration
+        and ceiling.pattern is COMPUTE_PATTERNS.get(datapath)
+    }
 
 
 def roof_name(kind: RoofKind, device: DeviceSpec) -> str:

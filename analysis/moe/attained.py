@@ -1,12 +1,13 @@
 """What was measured against the least times: by regime, and what follows from it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from dsprof.analysis.findings import Finding
+from dsprof.analysis.moe.curves import CurvePoint
 from dsprof.analysis.moe.observations import token_list
-from dsprof.analysis.moe.recorded import Curve
+from dsprof.analysis.moe.spans import Span, spans
 from dsprof.analysis.moe.study import Reached, Study
+from dsprof.analysis.moe.traced import clock_findings, growth_findings
 from dsprof.analysis.numerals import significant
 from dsprof.analysis.roofs import RoofKind
 from dsprof.harness.records import Bound
@@ -14,82 +15,71 @@ from dsprof.harness.records import Bound
 TERA = 1e12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """One curve within one regime."""
-
-    curve: Curve
-    bound: Bound
-    points: tuple[Reached, ...]  # by tokens; never empty
-    kind: RoofKind  # that efficiencies are of
-
-    def _share(self, one: Reached) -> float:
-        return one.efficiency[self.kind]
-
-    @property
-    def best(self) -> Reached:
-        return max(self.points, key=self._share)
-
-    @property
-    def worst(self) -> Reached:
-        return min(self.points, key=self._share)
-
-
-def spans(study: Study) -> list[Span]:
-    """Every curve in every regime that it has points in, memory first."""
-    reached = study.reached()
-    found = []
-    for bound in (Bound.MEMORY, Bound.COMPUTE):
-        for curve in study.recorded.curves:
-            points = tuple(
-                one for one in reached if one.curve is curve and one.bound is bound
-            )
-            if points:
-                found.append(
-                    Span(curve=curve, bound=bound, points=points, kind=study.main_kind)
-                )
-    return found
-
-
 def regime_findings(study: Study, bound: Bound) -> list[Finding]:
     """What each curve reaches within a regime, and what its worst point spends."""
     of_bound = [span for span in spans(study) if span.bound is bound]
-    return [
-        Finding(title=span.curve.name, detail=_span_detail(study, span))
-        for span in of_bound
-    ] + list(_quickest(of_bound))
+    found: list[Finding] = []
+    for span in of_bound:
+        found.append(Finding(title=span.curve.title, detail=_span_detail(study, span)))
+        found += growth_findings(span)
+        if bound is Bound.COMPUTE:
+            found += clock_findings(study, span)
+    return [*found, *_quickest(of_bound)]
 
 
 def _span_detail(study: Study, span: Span) -> str:
     best, worst = span.best, span.worst
-    kind = study.main_kind
-    low, high = (100 * one.efficiency[kind] for one in (worst, best))
     tokens = token_list([one.point.tokens for one in span.points])
     reached = (
         f"{significant(best.bytes_per_s / TERA)} TB/s"
         if span.bound is Bound.MEMORY
         else f"{significant(best.flops_per_s / TERA)} TFLOP/s"
     )
-    words = "measured" if kind is not RoofKind.SPEC else "rated"
     return (
-        f"{significant(low)} to {significant(high)} % of the {words} roof at {tokens}; "
-        f"most at T = {best.point.tokens:,} ({reached}), least at T = "
-        f"{worst.point.tokens:,}, where {_spent(study, worst)}."
+        f"{_shares(study, span)} at {tokens}; most at T = {best.point.tokens:,} "
+        f"({reached}), least at T = {worst.point.tokens:,}, where "
+        f"{_spent(study, worst)}."
     )
+
+
+def _shares(study: Study, span: Span) -> str:
+    """The range of shares of the main roof; where compute limits, of every measured."""
+    kinds = [study.main_kind]
+    if span.bound is Bound.COMPUTE:
+        kinds = [kind for kind in study.roofs if kind is not RoofKind.SPEC] or kinds
+    return " and ".join(
+        f"{_range([100 * one.efficiency[kind] for one in span.points])} % of the "
+        f"{'rated' if kind is RoofKind.SPEC else kind} roof"
+        for kind in kinds
+    )
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = significant(min(values)), significant(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def _spent(study: Study, one: Reached) -> str:
-    """Where a point's time goes: its roof, its GEMMs above that, and the rest."""
+    """Where a point's time goes: its roof, and what is no GEMM."""
     least_us = one.efficiency[study.main_kind] * one.point.time_us
-    others = sum(stage.time_us for stage in one.point.others)
-    share = 100 * others / one.point.time_us
-    words = (
+    return (
         f"it takes {significant(one.point.time_us)} us instead of "
-        f"{significant(least_us)}"
+        f"{significant(least_us)}{_spent_beside(one.point)}"
     )
-    if others:
-        words += f", {significant(share)} % of them in calls that read no weights"
-    return words
+
+
+def _spent_beside(point: CurvePoint) -> str:
+    if made := point.breakdown:
+        gemms, gaps = (100 * us / made.total_us for us in (made.gemm_us, made.gaps_us))
+        words = f", {significant(gemms)} % in GEMMs by its launches"
+        for stage, us in list(made.other_stages_us.items())[:1]:
+            words += f", {significant(100 * us / made.total_us)} % in {stage}"
+        return f"{words} and {significant(gaps)} % in gaps"
+    others = sum(stage.time_us for stage in point.others)
+    if not others:
+        return ""
+    share = 100 * others / point.time_us
+    return f", {significant(share)} % of them in calls that read no weights"
 
 
 def _quickest(of_bound: Sequence[Span]) -> Iterator[Finding]:
@@ -116,7 +106,7 @@ def _quickest(of_bound: Sequence[Span]) -> Iterator[Finding]:
 
 
 def implications(study: Study) -> list[Finding]:
-    """What would be won, at the ends of each regime of each curve."""
+    """What would be won, at the point of each regime of each curve with most to win."""
     return [
         finding
         for span in spans(study)
@@ -126,36 +116,58 @@ def implications(study: Study) -> list[Finding]:
 
 
 def _at_roof(study: Study, span: Span) -> Finding:
-    """What the GEMMs alone could give at the point with most to win."""
+    """How much of the time above the roof is the GEMMs' own."""
     lost = max(
         span.points,
         key=lambda one: one.point.time_us * (1 - one.efficiency[study.main_kind]),
     )
     least_us = lost.efficiency[study.main_kind] * lost.point.time_us
     above = lost.point.time_us - least_us
-    gemm = max(lost.point.gemm_us - least_us, 0.0)
     return Finding(
-        title=f"{span.curve.name}, {span.bound}-bound",
+        title=f"{span.curve.title}, {span.bound}-bound",
         detail=f"most time is to be won at T = {lost.point.tokens:,}: "
-        f"{significant(above)} of {significant(lost.point.time_us)} us, of which "
-        f"{significant(gemm)} us in the calls that read the weights.",
+        f"{significant(above)} of {significant(lost.point.time_us)} us"
+        f"{_above(lost.point, least_us)}.",
     )
+
+
+def _above(point: CurvePoint, least_us: float) -> str:
+    """What the time above the roof consists of, as far as it is known."""
+    if made := point.breakdown:
+        gemm = max(made.gemm_us - least_us, 0.0)
+        others = sum(made.other_stages_us.values())
+        return (
+            f", by its launches {significant(gemm)} us in GEMMs, {significant(others)} "
+            f"us in other launches and {significant(made.gaps_us)} us in gaps"
+        )
+    if point.whole:
+        return "; of its launches nothing was recorded"
+    gemm = max(point.gemm_us - least_us, 0.0)
+    return f", of which {significant(gemm)} us in the calls that read the weights"
 
 
 def _without_others(span: Span) -> Finding | None:
-    """What a call that reads no weights is worth, where it takes most."""
-    shares = [
-        (one.point.others[0].time_us / one.point.time_us, one)
+    """What one part that reads no weights is worth, where it takes most."""
+    parts = [
+        (time_us / total_us, name, time_us, one)
         for one in span.points
-        if one.point.others
+        for name, time_us, total_us in _longest_other(one.point)
     ]
-    if not shares:
+    if not parts:
         return None
-    share, one = max(shares, key=lambda pair: pair[0])
-    longest = one.point.others[0]
+    share, name, time_us, one = max(parts, key=lambda part: part[0])
     return Finding(
-        title=f"{span.curve.name}, {span.bound}-bound, {longest.call.label}",
+        title=f"{span.curve.title}, {span.bound}-bound, {name}",
         detail=f"at most {significant(100 * share)} % of the time (T = "
-        f"{one.point.tokens:,}, {significant(longest.time_us)} us): twice as fast, it "
+        f"{one.point.tokens:,}, {significant(time_us)} us): twice as fast, it "
         f"saves {significant(50 * share)} %.",
     )
+
+
+def _longest_other(point: CurvePoint) -> Iterator[tuple[str, float, float]]:
+    """The longest part that is no GEMM: its name, its time and that of all parts."""
+    if made := point.breakdown:
+        for name, time_us in list(made.other_stages_us.items())[:1]:
+            yield name, time_us, made.total_us
+    for stage in point.others[:1]:
+        yield stage.call.label, stage.time_us, point.time_us

@@ -11,6 +11,7 @@ BF16_BYTES = 2
 FP8_SCALE_BYTES = 4  # FP32, one a block of weights and one a group of a row
 FP4_SCALE_BYTES = 1  # e4m3, one a group of a row, of weights as well
 GEMM_FLOPS = 2  # a multiplication and an addition
+MOST = 2**31 - 1  # of any size: kernels count in int32
 PROJECTIONS = 3  # of an expert: gate, up and down
 
 
@@ -67,7 +68,9 @@ class Geometry:
         for name, value in self._sizes():
             if value < 1:
                 yield f"{name} is {value}. Give at least 1."
-        if any(value < 1 for _, value in self._sizes()):
+            elif value > MOST:
+                yield f"{name} is too large. Give at most {MOST}."
+        if not all(1 <= value <= MOST for _, value in self._sizes()):
             return
         yield from self._routing_faults()
         for name, value in (

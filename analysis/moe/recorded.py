@@ -5,8 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from dsprof.analysis.moe.geometry import BF16_BYTES, PROJECTIONS, Geometry
+from dsprof.analysis.moe.curves import Curve, CurvePoint, Stage
+from dsprof.analysis.moe.experts_read import (
+    EXPERTS_STEP,
+    MATRICES,
+    WHOLE_STEP,
+    experts_with_rows,
+)
+from dsprof.analysis.moe.geometry import Geometry, NumberFormat
 from dsprof.analysis.moe.launched import Launched, launched_calls
+from dsprof.analysis.moe.pipelines import pipeline_curves, untimed_pipelines
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Alternative,
@@ -17,73 +25,29 @@ from dsprof.harness.records import (
     Status,
 )
 
-# The step of a served MoE layer from its router's logits to its experts' sum, and the
-# parts of an expert that its GEMMs read, by op.
-EXPERTS_STEP = "experts (fused)"
-MATRICES = {EXPERTS_STEP: PROJECTIONS, "experts (gate_up)": 2, "experts (down)": 1}
-TABLE_BYTES = 16  # at most, an assignment: ids, weights and the lists made of them
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """One call of a way, with the median of its points at a number of tokens."""
-
-    call: Call
-    time_us: float
-
-    @property
-    def reads_weights(self) -> bool:
-        return self.call.op in MATRICES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurvePoint:
-    """All stages at a number of tokens.
-
-    ``experts`` are those that got a row in the run, None where its bytes do not tell.
-    Stages were timed one by one, so what lies between them in a run is not in it.
-    """
-
-    tokens: int
-    stages: tuple[Stage, ...]
-    experts: int | None
-
-    @property
-    def time_us(self) -> float:
-        return sum(stage.time_us for stage in self.stages)
-
-    @property
-    def gemm_us(self) -> float:
-        """Of the calls that read experts' weights; all there is where one call does."""
-        return sum(stage.time_us for stage in self.stages if stage.reads_weights)
-
-    @property
-    def others(self) -> list[Stage]:
-        """Calls that read no experts' weights, the longest first."""
-        rest = [stage for stage in self.stages if not stage.reads_weights]
-        return sorted(rest, key=lambda stage: -stage.time_us)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """One way to run the experts, under the name of the kernel with most FLOP."""
-
-    name: str
-    calls: tuple[Call, ...]
-    cache: Cache
-    points: tuple[CurvePoint, ...]  # by tokens
-
-    def at(self, tokens: int) -> CurvePoint | None:
-        return next((one for one in self.points if one.tokens == tokens), None)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """The curves of a geometry, or why there are none."""
+    """The curves of a geometry, or why there are none.
 
-    curves: tuple[Curve, ...] = ()
+    ``pipelines`` were timed whole, ``sums`` are added up from calls timed one by one.
+    """
+
+    pipelines: tuple[Curve, ...] = ()
+    sums: tuple[Curve, ...] = ()
+    untimed: tuple[Measurement, ...] = ()  # planned points of whole pipelines
     launched: tuple[Launched, ...] = ()  # of the curves' calls
     why_none: str = ""
+
+    @property
+    def curves(self) -> tuple[Curve, ...]:
+        """Both, the whole pipelines first."""
+        return (*self.pipelines, *self.sums)
+
+    @property
+    def preferred(self) -> tuple[Curve, ...]:
+        """The whole pipelines, or the sums where those are all there is."""
+        return self.pipelines or self.sums
 
     @property
     def tokens(self) -> tuple[int, ...]:
@@ -103,19 +67,26 @@ def recorded_curves(profile: Profile, geometry: Geometry) -> Recorded:
             for slot in profile.slots
             if slot.path is LayerPath.AS_SERVED and slot.op == EXPERTS_STEP
             for alternative in slot.choices
+            if all(call.op != WHOLE_STEP for call in alternative.calls)
         )
     )
     rows = _timed_rows(profile)
-    curves = [curve for way in ways if (curve := _curve(way, rows, geometry))]
-    if not curves:
+    sums = tuple(curve for way in ways if (curve := _curve(way, rows, geometry)))
+    pipelines = pipeline_curves(profile, geometry)
+    untimed = untimed_pipelines(profile, geometry)
+    if not sums and not pipelines:
         return Recorded(
+            untimed=untimed,
             why_none=f"The profile of {profile.device.name} has no way to run them in "
-            f"{geometry.number_format.upper()} of which every call has a time."
+            f"{geometry.number_format.upper()} of which every call has a time.",
         )
+    curves = (*pipelines, *sums)
     calls = {call for curve in curves for call in curve.calls if call.op in MATRICES}
     launched = launched_calls(profile, curves[0].cache)
     return Recorded(
-        curves=tuple(curves),
+        pipelines=pipelines,
+        sums=sums,
+        untimed=untimed,
         launched=tuple(one for one in launched if one.call in calls),
     )
 
@@ -131,6 +102,11 @@ def _other_geometry(profile: Profile, geometry: Geometry) -> str:
         "hidden_size": geometry.hidden,
         "moe_intermediate_size": geometry.intermediate,
     }
+    # Older profiles do not state these.
+    stated = {"n_group": geometry.groups, "topk_group": geometry.top_groups}
+    if geometry.number_format is NumberFormat.FP8:
+        stated["weight_block_size"] = geometry.block_size
+    wanted |= {name: value for name, value in stated.items() if name in sizes}
     differing = [
         f"{name} is {sizes.get(name, 'unknown')} there and {value} here"
         for name, value in wanted.items()
@@ -179,7 +155,8 @@ def _curve(way: Alternative, rows: Rows, geometry: Geometry) -> Curve | None:
             if time_us is not None
         )
         if len(stages) == len(way.calls):
-            experts = _experts_with_rows(at, geometry)
+            in_order = [row for of_call in at.values() for row in of_call[:1]]
+            experts = experts_with_rows(in_order, geometry)
             points.append(CurvePoint(tokens=tokens, stages=stages, experts=experts))
     main = max(way.calls, key=lambda call: _most_flops(rows[call]))
     datapaths = {row.datapath for of_size in rows[main].values() for row in of_size}
@@ -207,30 +184,3 @@ def _time_us(rows: Sequence[Measurement], cache: Cache) -> float | None:
 
 def _most_flops(of_sizes: Mapping[int, Sequence[Measurement]]) -> int:
     return max(row.total_flops for rows in of_sizes.values() for row in rows)
-
-
-def _experts_with_rows(
-    rows: Mapping[Call, Sequence[Measurement]], geometry: Geometry
-) -> int | None:
-    """How many experts' weights a run read, by the bytes of a call that reads them.
-
-    What else it reads, rows and tables, is known as a limit alone; None where that
-    leaves several numbers.
-    """
-    for call, of_call in rows.items():
-        if call.op not in MATRICES:
-            continue
-        row, tokens = of_call[0], of_call[0].point.tokens
-        inputs = tokens if call.op == EXPERTS_STEP else tokens * geometry.top_k
-        widest = max(geometry.hidden, geometry.intermediate)
-        most_rest = inputs * BF16_BYTES * widest + tokens * geometry.top_k * TABLE_BYTES
-        weights = geometry.weight_bytes(
-            MATRICES[call.op] * geometry.hidden * geometry.intermediate
-        )
-        least, most = (
-            -(-(row.bytes_read - most_rest) // weights),
-            row.bytes_read // weights,
-        )
-        if min(least, geometry.local_experts) == min(most, geometry.local_experts):
-            return min(most, geometry.local_experts)
-    return None

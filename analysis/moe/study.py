@@ -1,15 +1,22 @@
 """One geometry on one GPU: its roofs, least times, and how near what was run came."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from dsprof.analysis.moe.bounds import crossover_tokens, least_time_s, regime
+from dsprof.analysis.moe.bounds import (
+    MOST_TOKENS,
+    crossover_tokens,
+    least_time_s,
+    regime,
+)
+from dsprof.analysis.moe.curves import Curve, CurvePoint
 from dsprof.analysis.moe.geometry import Geometry
-from dsprof.analysis.moe.recorded import Curve, CurvePoint, Recorded, recorded_curves
+from dsprof.analysis.moe.recorded import Recorded, recorded_curves
 from dsprof.analysis.moe.routing import Routing
 from dsprof.analysis.moe.work import Work, least_memory_bytes, work
 from dsprof.analysis.numerals import scaled_bytes
-from dsprof.analysis.roofs import RoofKind, roof_name, roofs
+from dsprof.analysis.roofs import RoofKind, compute_ceilings, roof_name, roofs
+from dsprof.harness.ceiling import Ceiling
 from dsprof.harness.device import DeviceSpec, known_devices
 from dsprof.harness.errors import UsageError
 from dsprof.harness.profile import Profile
@@ -42,7 +49,8 @@ class Reached:
 class Study:
     """Everything that a page says of one geometry; nothing of it is rounded.
 
-    ``roofs`` has the rated one, and measured ones where the profile has them.
+    ``roofs`` has the rated one, and measured ones where the profile has them;
+    ``ceilings`` says how the FLOP/s of the measured ones were reached.
     """
 
     device: DeviceSpec
@@ -51,6 +59,7 @@ class Study:
     tokens: tuple[int, ...]
     roofs: Mapping[RoofKind, Roof]
     recorded: Recorded
+    ceilings: Mapping[RoofKind, Ceiling] = field(default_factory=dict)
 
     @property
     def rated(self) -> Roof:
@@ -135,6 +144,7 @@ def recorded_study(
         tokens=tuple(sorted(set(tokens))),
         roofs=roofs(profile, path),
         recorded=recorded_curves(profile, geometry),
+        ceilings=compute_ceilings(profile, path),
     )
 
 
@@ -150,6 +160,11 @@ def _check(
     for count in tokens:
         if count < 1:
             raise UsageError(f"T is {count}. Give at least one token.")
+        if count > MOST_TOKENS:
+            raise UsageError(
+                f"A T is more than {MOST_TOKENS:,.0f}, beyond any batch. Give fewer "
+                "--tokens."
+            )
         memory, needed = memory_bytes(device), least_memory_bytes(geometry, count)
         if memory is not None and needed > memory:
             raise UsageError(

@@ -79,7 +79,7 @@ def _handles(study: Study) -> "list[Line2D]":
             entries.append(entry)
     return entries + [
         handle(
-            f"{curve.name}, {curve.cache}",
+            f"{curve.title}, {curve.cache}",
             color=way_color(at),
             marker=way_marker(at),
             linestyle="-",

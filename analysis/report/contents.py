@@ -15,7 +15,6 @@ from dsprof.analysis.plots.counter_marks import has_place
 from dsprof.analysis.plots.counter_roofline import hierarchy_figure, overlay_figure
 from dsprof.analysis.plots.drawing import drawing
 from dsprof.analysis.plots.histograms import histogram_figure
-from dsprof.analysis.plots.moe import moe_figure
 from dsprof.analysis.plots.normalized import counted_rows, normalized_figure
 from dsprof.analysis.plots.roofline import names_kernels, roofline_figure
 from dsprof.analysis.plots.scaling import time_figure
@@ -26,7 +25,8 @@ from dsprof.analysis.report.index import page_data, render_index
 from dsprof.analysis.report.index_points import shown_counters
 from dsprof.analysis.report.machines import ONE_CHIP, machine_pages
 from dsprof.analysis.report.model import ModelPage, page_title
-from dsprof.analysis.report.moe import figure_link, render_moe
+from dsprof.analysis.report.moe import render_moe
+from dsprof.analysis.report.moe_figures import moe_drawings
 from dsprof.analysis.report.roofline import FigureLink, render_roofline
 from dsprof.analysis.report.summary import render_summary
 from dsprof.analysis.report.whatif import fitted_cache
@@ -63,7 +63,7 @@ FIGURES = (OVERVIEW, BY_CATEGORY, TIME, SHARE, *COUNTER_ROOFLINES, *COUNTED.valu
 SUMMARY, ROOFLINE, PAGE = "summary.md", "roofline.md", "index.html"
 COUNTERS, CORRECTIONS = "counters.md", "corrections.md"
 MOE = "moe.md"
-MOE_FIGURE = re.compile(r"figures/moe-\d+-of-\d+\.png")
+MOE_FIGURE = re.compile(r"figures/moe-\d+-of-\d+(?:-stages)?\.png")
 Drawing = tuple[FigureLink, Callable[[], "Figure"]]
 
 
@@ -91,8 +91,7 @@ def report_contents(  # noqa: PLR0913 -- parts of a report
     for page in pages:
         draws |= page.draws
     for study in moe:
-        link = figure_link(study)
-        draws[link.path] = partial(moe_figure, study, title=link.title)
+        draws |= moe_drawings(study)
     with drawing(draws, apart=apart) as finish:
         fits = _fits(profile)
         others = machine_pages(profile, fits, parallel)

@@ -12,6 +12,7 @@ from dsprof.analysis.moe.observations import (
     minimum_time_findings,
     regime_least_findings,
 )
+from dsprof.analysis.moe.speed import graph_findings, speed_findings
 from dsprof.analysis.moe.study import Study
 from dsprof.analysis.report.markdown import Table
 from dsprof.analysis.report.moe_measured_tables import (
@@ -19,6 +20,13 @@ from dsprof.analysis.report.moe_measured_tables import (
     launch_tables,
     regime_table,
     stage_table,
+)
+from dsprof.analysis.report.moe_pipeline_tables import (
+    breakdown_tables,
+    efficiency_table,
+    gemm_table,
+    pipeline_table,
+    untimed_table,
 )
 from dsprof.analysis.report.moe_tables import (
     accounts_table,
@@ -49,8 +57,16 @@ class MoePart:
     observations: list[Finding]
     accounts: Table
     account_reasons: list[Finding]
-    actual: Table
     unmeasured: str
+    pipelines: Table
+    efficiency: Table
+    speed: list[Finding]
+    untimed: Table
+    breakdowns: dict[str, Table]  # by pipeline
+    stage_figure: FigureLink | None
+    gemms: Table
+    actual: Table
+    graphs: list[Finding]
     stages: Table
     launches: dict[str, Table]  # by call
     regimes: Table
@@ -95,6 +111,20 @@ def figure_link(study: Study) -> FigureLink:
     )
 
 
+def stage_figure_link(study: Study) -> FigureLink | None:
+    """The picture of the pipelines' stages; None where no launch was recorded."""
+    if not any(
+        point.breakdown for curve in study.recorded.pipelines for point in curve.points
+    ):
+        return None
+    geometry = study.geometry
+    return FigureLink(
+        path=f"figures/moe-{geometry.local_experts}-of-{geometry.experts}-stages.png",
+        title=f"Stages of routed experts, {geometry.title} in "
+        f"{geometry.number_format.upper()}, {study.device.name}",
+    )
+
+
 def _part(study: Study) -> MoePart:
     geometry = study.geometry
     kind = study.main_kind
@@ -112,8 +142,16 @@ def _part(study: Study) -> MoePart:
         observations=minimum_time_findings(study),
         accounts=accounts_table(study),
         account_reasons=accounts_findings(study),
-        actual=actual_table(study),
         unmeasured=_unmeasured(study),
+        pipelines=pipeline_table(study),
+        efficiency=efficiency_table(study),
+        speed=list(speed_findings(study.recorded)),
+        untimed=untimed_table(study),
+        breakdowns=breakdown_tables(study),
+        stage_figure=stage_figure_link(study),
+        gemms=gemm_table(study),
+        actual=actual_table(study),
+        graphs=list(graph_findings(study.recorded)),
         stages=stage_table(study),
         launches=launch_tables(study),
         regimes=regime_table(study),

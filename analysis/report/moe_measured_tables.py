@@ -1,11 +1,11 @@
-"""The tables of moe.md about what was measured, one geometry each."""
+"""The tables of moe.md about calls that were timed one by one, and of each regime."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from dsprof.analysis.moe.attained import spans
 from dsprof.analysis.moe.bounds import least_time_s
 from dsprof.analysis.moe.launched import Launched
 from dsprof.analysis.moe.observations import US
+from dsprof.analysis.moe.spans import spans
 from dsprof.analysis.moe.study import Reached, Study
 from dsprof.analysis.numerals import MISSING, significant
 from dsprof.analysis.report.markdown import Cell, Code, Table
@@ -15,10 +15,12 @@ STAGES_AT = 4  # numbers of tokens whose stages are shown
 
 
 def actual_table(study: Study) -> Table:
-    """Measured times beside least times, by tokens, a column a way."""
-    curves = study.recorded.curves
+    """Sums of calls beside least times, by tokens, a column a way."""
+    curves = study.recorded.sums
     by_tokens: dict[int, list[Reached]] = {}
     for one in study.reached():
+        if one.curve.is_one_graph:
+            continue
         by_tokens.setdefault(one.point.tokens, []).append(one)
     rows = []
     for tokens, of_size in sorted(by_tokens.items()):
@@ -27,7 +29,7 @@ def actual_table(study: Study) -> Table:
         rows.append(
             (
                 str(tokens),
-                _experts(of_size),
+                experts_read(of_size),
                 str(of_size[0].bound),
                 *(time_us(least_time_s(done, roof)) for roof in study.roofs.values()),
                 *(_measured(at.get(curve.name)) for curve in curves),
@@ -45,7 +47,7 @@ def actual_table(study: Study) -> Table:
     )
 
 
-def _experts(of_size: Sequence[Reached]) -> str:
+def experts_read(of_size: Sequence[Reached]) -> str:
     """Recorded, or expected where no way's bytes tell."""
     known = {one.point.experts for one in of_size} - {None}
     if known:
@@ -73,7 +75,7 @@ def regime_table(study: Study) -> Table:
         rows.append(
             (
                 f"{span.bound}-bound",
-                Code(span.curve.name),
+                span.curve.title,
                 f"{span.points[0].point.tokens:,} to {span.points[-1].point.tokens:,}",
                 *(f"{significant(min(s))} to {significant(max(s))}" for s in shares),
             )
@@ -89,9 +91,10 @@ def regime_table(study: Study) -> Table:
 
 def stage_table(study: Study) -> Table:
     """Each call's share of its way's time, at a few of the recorded tokens."""
-    sizes = _spread(study.recorded.tokens)
+    curves = study.recorded.sums
+    sizes = spread({point.tokens for curve in curves for point in curve.points})
     rows: list[tuple[Cell, ...]] = []
-    for curve in study.recorded.curves:
+    for curve in curves:
         for call in curve.calls:
             cells = []
             for tokens in sizes:
@@ -108,12 +111,13 @@ def stage_table(study: Study) -> Table:
     )
 
 
-def _spread(tokens: Sequence[int]) -> list[int]:
-    """Some of them, the first and the last among these."""
-    if len(tokens) <= STAGES_AT:
-        return list(tokens)
-    step = (len(tokens) - 1) / (STAGES_AT - 1)
-    return [tokens[round(at * step)] for at in range(STAGES_AT)]
+def spread(tokens: Iterable[int], most: int = STAGES_AT) -> list[int]:
+    """So many of them at most, the first and the last among these."""
+    ordered = sorted(tokens)
+    if len(ordered) <= most:
+        return ordered
+    step = (len(ordered) - 1) / (most - 1)
+    return [ordered[round(at * step)] for at in range(most)]
 
 
 def launch_tables(study: Study) -> dict[str, Table]:

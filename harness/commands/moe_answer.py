@@ -18,6 +18,12 @@ def print_moe(study: "Study") -> None:
     """Tables of one geometry, and where memory stops being its limit."""
     from dsprof.analysis.moe.observations import crossover_words
     from dsprof.analysis.report.moe_measured_tables import actual_table
+    from dsprof.analysis.report.moe_pipeline_tables import (
+        breakdown_tables,
+        efficiency_table,
+        pipeline_table,
+        untimed_table,
+    )
     from dsprof.analysis.report.moe_tables import minimum_table, per_token_table
 
     geometry = study.geometry
@@ -27,31 +33,41 @@ def print_moe(study: "Study") -> None:
     for kind in study.roofs:
         words = crossover_words(study.crossover(kind))
         click.echo(f"Crossover, {study.routing}, {kind} roof: {words}.")
-    if study.recorded.curves:
-        print_table(f"Measured: {name}", actual_table(study))
-    else:
-        click.echo(study.recorded.why_none)
+    recorded = study.recorded
+    if recorded.untimed:
+        print_table(f"Whole pipelines without a time: {name}", untimed_table(study))
+    if recorded.pipelines:
+        print_table(f"Whole pipelines, measured: {name}", pipeline_table(study))
+        print_table(f"Efficiency and error: {name}", efficiency_table(study))
+    for pipeline, table in breakdown_tables(study).items():
+        print_table(f"Stages of {pipeline}: {name}", table)
+    if recorded.sums:
+        print_table(f"Measured, sums of calls: {name}", actual_table(study))
+    if not recorded.curves:
+        click.echo(recorded.why_none)
 
 
 def moe_files(
     studies: "Sequence[Study]", *, page: str, command: str
 ) -> dict[str, bytes]:
-    """The page and a chart a geometry, by name in the output folder."""
-    from dsprof.analysis.plots.moe import moe_figure
+    """The page and its pictures, by name in the output folder."""
     from dsprof.analysis.plots.style import to_png
-    from dsprof.analysis.report.moe import figure_link, render_moe
+    from dsprof.analysis.report.moe import render_moe
+    from dsprof.analysis.report.moe_figures import moe_drawings
 
     contents = {page: render_moe(studies, command).encode()}
     for study in studies:
-        link = figure_link(study)
-        contents[link.path] = to_png(moe_figure(study, title=link.title))
+        for path, draw in moe_drawings(study).items():
+            contents[path] = to_png(draw())
     return contents
 
 
 def plain_moe(study: "Study") -> dict[str, Any]:
     """Unrounded, in FLOP, bytes and seconds; a crossover that never comes is null."""
     from dsprof.analysis.moe.routing import Routing
+    from dsprof.analysis.moe.speed import speed_ratios
     from dsprof.analysis.moe.work import activation_bytes
+    from dsprof.harness.commands.moe_points import plain_reached
 
     return {
         "device": study.device.name,
@@ -78,21 +94,19 @@ def plain_moe(study: "Study") -> dict[str, Any]:
             for routing in Routing
             for tokens in study.tokens
         ],
-        "measured": [
+        "measured": [plain_reached(study, one) for one in study.reached()],
+        "speed_ratios": {
+            name: {str(tokens): ratio for tokens, ratio in ratios.items()}
+            for name, ratios in speed_ratios(study.recorded).items()
+        },
+        "without_a_time": [
             {
-                "way": one.curve.name,
-                "cache": str(one.curve.cache),
-                "tokens": one.point.tokens,
-                "time_s": one.point.time_us * 1e-6,
-                "experts": one.point.experts,
-                "bound": str(one.bound),
-                "efficiency": to_plain(one.efficiency),
-                "stages": [
-                    {"call": stage.call.label, "time_s": stage.time_us * 1e-6}
-                    for stage in one.point.stages
-                ],
+                "way": row.point.kernel,
+                "tokens": row.point.tokens,
+                "status": str(row.status),
+                "reason": row.reason,
             }
-            for one in study.reached()
+            for row in study.recorded.untimed
         ],
         "why_not_measured": study.recorded.why_none or None,
     }

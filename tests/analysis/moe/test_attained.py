@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from dsprof.analysis.moe.attained import implications, regime_findings, spans
+from dsprof.analysis.moe.attained import implications, regime_findings
 from dsprof.analysis.moe.routing import Routing
+from dsprof.analysis.moe.spans import spans
 from dsprof.analysis.moe.study import Study, analytic_study, recorded_study
 from dsprof.harness.records import Bound
 from tests.analysis.moe.made import DEEPSEEK, moe_profile
@@ -39,14 +40,12 @@ def test_best_and_worst_are_by_the_measured_roof(study: Study) -> None:
 def test_a_regime_says_what_was_reached_and_where_least_was(study: Study) -> None:
     whole, gemms, quickest = regime_findings(study, Bound.MEMORY)
     # (8 x 44,050,944 + 28,672) B / 4 TB/s = 88.1 of 141 us; 2,765 of 2,500 us.
-    assert whole.detail.startswith(
-        "62.5 to 111 % of the measured roof at T = 1 and 128"
-    )
+    assert whole.detail.startswith("62.5 to 111 % of the burst roof at T = 1 and 128")
     assert whole.detail.endswith(
         "least at T = 1, where it takes 141 us instead of 88.1, 7.09 % of them in "
         "calls that read no weights."
     )
-    assert gemms.title == "group_gemm"
+    assert gemms.title == "group_gemm, sum of calls"
     assert quickest.detail == "group_gemm at 1; whole_moe at 128 tokens."
 
 
@@ -59,11 +58,11 @@ def test_compute_is_said_in_flops(study: Study) -> None:
 def test_implications_split_what_is_to_be_won(study: Study) -> None:
     found = {one.title: one.detail for one in implications(study)}
     # 6,200 - 5,772 = 428 us; its GEMMs take 6,160: 388 above the roof.
-    assert found["group_gemm, compute-bound"] == (
+    assert found["group_gemm, sum of calls, compute-bound"] == (
         "most time is to be won at T = 8,192: 428 of 6,200 us, of which 388 us in the "
         "calls that read the weights."
     )
-    assert found["group_gemm, memory-bound, gate topk"] == (
+    assert found["group_gemm, sum of calls, memory-bound, gate topk"] == (
         "at most 7.69 % of the time (T = 1, 10.0 us): twice as fast, it saves 3.85 %."
     )
 

@@ -57,7 +57,7 @@ def test_the_earlier_study_is_one_command() -> None:
 
 def test_a_profile_has_its_measured_times(recorded: Path) -> None:
     output = invoke(recorded).output
-    assert "Measured: all 256 experts, FP8, Toy GPU" in output
+    assert "Measured, sums of calls: all 256 experts, FP8, Toy GPU" in output
     assert "all 256 experts were on the GPU there, and 32 are here" in output
     assert "Crossover, expected, burst roof: T ~" in output
 
@@ -126,6 +126,8 @@ def test_page_and_charts_are_written_and_not_overwritten(tmp_path: Path) -> None
         (("--groups", "7"), "7 groups do not divide 256 experts"),
         (("--tokens", "0"), "'0' in '0' is not a whole number of at least 1"),
         (("--tokens", "1,10000000"), "T = 10,000,000 does not fit"),
+        (("--tokens", "9" * 400), "more than 1,152,921,504,606,846,976"),
+        (("--hidden", "128" + "0" * 400), "Give at most 2147483647"),
         (("--top-k", "0"), "0 is not in the range x>=1"),
         (("--dtype", "bf16", "--block-size", "128"), "BF16 has no scales"),
         (("--dtype", "int8"), "'int8' is not one of"),
