@@ -14,6 +14,9 @@ from dsprof.harness.binding import (
     versioned,
 )
 from dsprof.harness.check import Comparison, compare
+from dsprof.harness.errors import DsprofError
+from dsprof.harness.graph_tracer import Tracer
+from dsprof.harness.launch_span import LaunchSpan
 from dsprof.harness.records import (
     Cache,
     Measurement,
@@ -25,6 +28,7 @@ from dsprof.harness.records import (
 from dsprof.harness.samples import summarize
 from dsprof.harness.tensors import DeviceTensors
 from dsprof.harness.timing import Stopwatch
+from dsprof.harness.traced_launches import median_spans
 from dsprof.kernels.registry import load_kernel
 from dsprof.kernels.spec import Kernel, Run, Tensors, Workload
 
@@ -43,8 +47,26 @@ class Outcome:
     context_lost: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traced:
+    """The launches of a point's call; none of them, and the reason, if it failed."""
+
+    label: str
+    launches: tuple[LaunchSpan, ...] = ()
+    reason: str = ""
+    context_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruments:
+    """What a device's calls are observed with."""
+
+    stopwatch: Stopwatch
+    tracer: Tracer
+
+
 class Bench:
-    """Measures points of one sweep on one device.
+    """Measures points of one sweep on one device, or traces those that were measured.
 
     ``device`` is torch's name for it. A kernel is bound once and kept.
     """
@@ -55,13 +77,14 @@ class Bench:
         *,
         device: str,
         compute_capability: tuple[int, int],
-        stopwatch: Stopwatch,
+        instruments: Instruments,
         load: Callable[[str], Kernel] = load_kernel,
     ) -> None:
         self._sweep = sweep
         self._device = device
         self._compute_capability = compute_capability
-        self._stopwatch = stopwatch
+        self._stopwatch = instruments.stopwatch
+        self._tracer = instruments.tracer
         self._load = load
         self._binder = Binder(device)
         self._reference_sm_clock_mhz = 0
@@ -93,6 +116,35 @@ class Bench:
             reason = first_line(error)
             outcome = _ended(blank, Status.FAILED, reason)
             return replace(outcome, context_lost=not self._recover())
+
+    def trace(self, point: Point) -> Traced:
+        """Trace the launches of a point that passed its check; its inputs are the same.
+
+        Later timings of this process may be slower for it.
+        """
+        kernel = self._load(point.kernel)
+        work = kernel.workload(point)
+        try:
+            args = kernel.make_inputs(work, DeviceTensors(self._device, point))
+            run = prepare(self._binder.bind(kernel, point.provider), work, args)
+            spans = [
+                span
+                for cache in self._sweep.caches
+                for span in median_spans(
+                    self._tracer.trace(run, cache, warmups=self._sweep.warmups),
+                    label=point.label,
+                    cache=cache,
+                )
+            ]
+        except DsprofError as error:
+            return Traced(label=point.label, reason=str(error))
+        except Exception as error:  # noqa: BLE001 -- a kernel may raise anything; it is this point's reason
+            return Traced(
+                label=point.label,
+                reason=first_line(error),
+                context_lost=not self._recover(),
+            )
+        return Traced(label=point.label, launches=tuple(spans))
 
     def _measure(
         self, kernel: Kernel, work: Workload, binding: Binding, blank: Measurement

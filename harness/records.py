@@ -244,6 +244,7 @@ class Sweep:
     replays: int
     timeout_s: float
     provider: str = ""  # a provider's name, ALL_PROVIDERS, or the first that works
+    launches: bool = False  # trace each call's launches, after all timings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from dsprof.harness.bench import Outcome, describe
 from dsprof.harness.clocks import BusyMeter
 from dsprof.harness.device import DeviceSpec, match_device
 from dsprof.harness.environment import collect_environment
@@ -26,15 +25,12 @@ from dsprof.harness.records import (
     Status,
     Sweep,
 )
+from dsprof.harness.restarting_worker import RestartingWorker
 from dsprof.harness.store import ProfileWriter, load_profile, refuse_existing
 from dsprof.harness.sweep import plan, reproduce_command
+from dsprof.harness.trace_run import Watch, trace_launches, untraced
 from dsprof.harness.worker import Greeting
-from dsprof.harness.worker_process import (
-    WORKER_COMMAND,
-    WorkerDiedError,
-    WorkerProcess,
-    WorkerTimeoutError,
-)
+from dsprof.harness.worker_process import WORKER_COMMAND
 from dsprof.kernels import deepseek, layer
 from dsprof.kernels.registry import NO_FILE_REASON, kernel_files
 from dsprof.kernels.spec import Kernel
@@ -65,45 +61,6 @@ class Machine:
     open_meter: Callable[[str], AbstractContextManager[Meter]] = BusyMeter
 
 
-class RestartingWorker:
-    """A worker that is started anew after a point has ended it."""
-
-    def __init__(
-        self, sweep: Sweep, kernels: Sequence[Kernel], command: Sequence[str]
-    ) -> None:
-        self._sweep = sweep
-        self._kernels = {kernel.name: kernel for kernel in kernels}
-        self._command = command
-        self._process: WorkerProcess | None = WorkerProcess(sweep, command)
-        self.greeting: Greeting = self._process.greeting
-
-    def measure(self, point: Point) -> Outcome:
-        """Measure a point; how its worker ended is the status if it did."""
-        if self._process is None:
-            self._process = WorkerProcess(self._sweep, self._command)
-        try:
-            outcome = self._process.ask(point, self._sweep.timeout_s)
-        except WorkerDiedError as error:
-            outcome = self._lost(point, Status.FAILED, str(error))
-        except WorkerTimeoutError:
-            reason = f"no answer in {self._sweep.timeout_s:g} s; the worker was killed."
-            outcome = self._lost(point, Status.TIMEOUT, reason)
-        if outcome.context_lost:
-            self.close()
-        return outcome
-
-    def close(self) -> None:
-        if self._process is not None:
-            self._process.close()
-            self._process = None
-
-    def _lost(self, point: Point, status: Status, reason: str) -> Outcome:
-        kernel = self._kernels[point.kernel]
-        blank = describe(kernel, kernel.workload(point), timer=self._sweep.timer)
-        measurement = replace(blank, status=status, reason=reason)
-        return Outcome(measurement=measurement, context_lost=True)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
     """What to measure and where to; ``device`` overrides the GPU's own roofs.
@@ -129,13 +86,25 @@ def run_sweep(
     request: RunRequest,
     watch: Callable[[Measurement], None] = lambda _row: None,
     machine: Machine | None = None,
+    *,
+    watch_trace: Watch = lambda _traced, _left: None,
 ) -> Profile:
     """Measure the request's points and return the recorded profile.
 
-    ``watch`` sees each new row once it is on disk. Raises EnvironmentLacksError
-    before anything is written where nothing of the sweep can run.
+    ``watch`` sees each new row once it is on disk, and ``watch_trace`` each traced
+    point and how many are left. Raises EnvironmentLacksError before anything is
+    written where nothing of the sweep can run.
     """
     machine = machine or Machine()
+    profile = _run_timings(request, watch, machine)
+    if request.sweep.launches:
+        profile = _run_traces(request, profile, watch_trace, machine)
+    return profile
+
+
+def _run_timings(
+    request: RunRequest, watch: Callable[[Measurement], None], machine: Machine
+) -> Profile:
     started, start_s = datetime.now(UTC), time.monotonic()
     if not request.resume:
         refuse_existing(request.output)
@@ -149,7 +118,8 @@ def run_sweep(
             finally:
                 writer.pack_samples()
                 write_exports(request.output, load_profile(request.output))
-        if not (request.resume and request.points):
+        finished = writer.profile.summary is not None and not points
+        if not finished and not (request.resume and request.points):
             writer.update_header(
                 summary=RunSummary(
                     started=started.isoformat(timespec="seconds"),
@@ -165,6 +135,19 @@ def run_sweep(
     return profile
 
 
+def _run_traces(
+    request: RunRequest, profile: Profile, watch: Watch, machine: Machine
+) -> Profile:
+    """Trace what was timed, in a new worker: a profiler slows what comes after it."""
+    points = untraced(profile, frozenset(request.planned), request.sweep)
+    if not points:
+        return profile
+    writer = ProfileWriter(request.output, profile)
+    worker = RestartingWorker(request.sweep, request.kernels, machine.worker_command)
+    trace_launches(writer, points, worker, watch)
+    return writer.profile
+
+
 def _open(
     request: RunRequest, worker: RestartingWorker
 ) -> tuple[ProfileWriter, list[Point]]:
@@ -177,10 +160,13 @@ def _open(
     if request.resume:
         recorded = load_recorded(request.output, device, environment)
         done = points_done(recorded)
-        commands = (*recorded.commands, request.command)
-        writer = ProfileWriter.resume(
-            request.output, replace(recorded, commands=commands)
+        asked = recorded.sweep.launches or request.sweep.launches
+        recorded = replace(
+            recorded,
+            commands=(*recorded.commands, request.command),
+            sweep=replace(recorded.sweep, launches=asked),
         )
+        writer = ProfileWriter.resume(request.output, recorded)
         return writer, [point for point in points if point not in done]
     profile = Profile(
         device=device,

@@ -1,8 +1,9 @@
 """One GPU process: takes points on standard input, answers with measurements.
 
-It may die alone. The first line it reads is the sweep, every further one a point;
-its first answer is a greeting or an error, every further one an outcome. All are
-one JSON object a line. What libraries print goes to standard error.
+It may die alone. The first line it reads is the sweep, every further one what to do
+and the point to do it with; its first answer is a greeting or an error, every further
+one an outcome. All are one JSON object a line. What libraries print goes to standard
+error.
 """
 
 import ctypes
@@ -12,18 +13,27 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from types import ModuleType
 from typing import IO, TypeAlias
 
-from dsprof.harness.bench import Bench
+from dsprof.harness.bench import Bench, Instruments
 from dsprof.harness.clocks import NvmlClocks
 from dsprof.harness.errors import INSTALL_GPU, DsprofError, EnvironmentLacksError
+from dsprof.harness.graph_tracer import GraphTracer
 from dsprof.harness.plain import from_plain, to_plain
 from dsprof.harness.records import Point, Sweep
-from dsprof.harness.timing import GraphStopwatch, Stopwatch, TritonStopwatch
+from dsprof.harness.timing import GraphStopwatch, TritonStopwatch
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 STOPWATCHES = {"graph": GraphStopwatch, "do_bench_cudagraph": TritonStopwatch}
+
+
+class Ask(StrEnum):
+    """What a worker can do with a point."""
+
+    MEASURE = "measure"
+    TRACE = "trace"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +79,10 @@ def serve(requests: IO[str], answers: IO[str], open_bench: OpenBench) -> None:
         return
     _send(answers, {"greeting": to_plain(greeting)})
     for line in requests:
-        outcome = bench.measure(from_plain(Point, json.loads(line)))
+        ((asked, plain),) = json.loads(line).items()
+        point = from_plain(Point, plain)
+        tracing = Ask(asked) is Ask.TRACE
+        outcome = bench.trace(point) if tracing else bench.measure(point)
         _send(answers, {"outcome": to_plain(outcome)})
         if outcome.context_lost:
             return
@@ -86,13 +99,15 @@ def open_gpu(sweep: Sweep) -> tuple[Bench, Greeting]:
     _require_nvtx()
     device = torch.cuda.get_device_properties()
     gpu_uuid = f"GPU-{device.uuid}"
-    stopwatch: Stopwatch = STOPWATCHES[sweep.timer](NvmlClocks(gpu_uuid))
+    stopwatch = STOPWATCHES[sweep.timer](NvmlClocks(gpu_uuid))
     compute_capability = (device.major, device.minor)
     bench = Bench(
         sweep,
         device="cuda",
         compute_capability=compute_capability,
-        stopwatch=stopwatch,
+        instruments=Instruments(
+            stopwatch=stopwatch, tracer=GraphTracer(stopwatch.flush_l2)
+        ),
     )
     reasons = {name: bench.missing_reason(name) for name in sweep.kernels}
     return bench, Greeting(

@@ -15,11 +15,11 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 import dsprof
-from dsprof.harness.bench import Outcome
+from dsprof.harness.bench import Outcome, Traced
 from dsprof.harness.errors import EnvironmentLacksError
 from dsprof.harness.plain import from_plain, to_plain
 from dsprof.harness.records import Point, Sweep
-from dsprof.harness.worker import Greeting
+from dsprof.harness.worker import Ask, Greeting
 
 WORKER_COMMAND = (sys.executable, "-P", "-m", "dsprof.harness.worker")
 # Importing torch and a kernel package takes 2 s warm, but a minute from a cold disk.
@@ -59,9 +59,11 @@ class WorkerProcess:
 
     def ask(self, point: Point, timeout_s: float) -> Outcome:
         """Measure a point there; raises if the worker dies or takes too long."""
-        self._send(to_plain(point))
-        answer = self._receive(timeout_s)
-        return from_plain(Outcome, answer["outcome"])
+        return from_plain(Outcome, self._ask(Ask.MEASURE, point, timeout_s))
+
+    def ask_launches(self, point: Point, timeout_s: float) -> Traced:
+        """Trace a point there, after which no timing of it can be relied on."""
+        return from_plain(Traced, self._ask(Ask.TRACE, point, timeout_s))
 
     def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -98,6 +100,10 @@ class WorkerProcess:
         if "error" in answer:
             raise EnvironmentLacksError(answer["error"])
         return from_plain(Greeting, answer["greeting"])
+
+    def _ask(self, ask: Ask, point: Point, timeout_s: float) -> Any:  # noqa: ANN401 -- JSON
+        self._send({ask.value: to_plain(point)})
+        return self._receive(timeout_s)["outcome"]
 
     def _send(self, message: object) -> None:
         assert self._process.stdin is not None  # noqa: S101 -- opened as a pipe

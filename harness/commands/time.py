@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,11 @@ SELECTION = (
 @click.option(
     "--replays", type=click.IntRange(min=3), default=REPLAYS, show_default=True
 )
+@click.option(
+    "--launches",
+    is_flag=True,
+    help="Also trace the launches of each call, after all timings.",
+)
 @click.option("--device", help="Roofs: a GPU's id, or a TOML file that describes one.")
 @click.option(
     "--timeout",
@@ -94,9 +100,11 @@ def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 -- c
     dsprof time --kernels rmsnorm,bmm_fp8 --phase decode -o runs/norms
     dsprof time --category gemm --batch-sizes 1,16 --plan
     dsprof time --resume -o runs/norms
+    dsprof time --resume --launches -o runs/norms
     """
     if options["resume"]:
         sweep, kernels, output = _recorded(ctx, options)
+        sweep = replace(sweep, launches=sweep.launches or options["launches"])
     else:
         kernels = selected_kernels(options)
         sweep, output = _sweep(kernels, options), options["output"] or new_folder()
@@ -153,6 +161,7 @@ def _sweep(kernels: list[Kernel], options: dict[str, Any]) -> Sweep:
         replays=options["replays"],
         timeout_s=options["timeout_s"],
         provider=options["provider"],
+        launches=options["launches"],
     )
 
 

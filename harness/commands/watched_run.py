@@ -1,5 +1,8 @@
 """A timing run under a progress bar, with its findings printed as they come."""
 
+from collections import Counter
+
+from dsprof.harness.bench import Traced
 from dsprof.harness.errors import UsageError
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import Measurement
@@ -44,10 +47,27 @@ def run_watched(request: RunRequest, *, quiet: bool) -> Profile:
                     f"{row.point.label}: {row.status}: {row.reason}", markup=False
                 )
 
+        tracing = progress.add_task("tracing launches", total=None, visible=False)
+        reasons: Counter[str] = Counter()
+
+        def watch_trace(traced: Traced, left: int) -> None:
+            progress.advance(tracing)
+            total = progress.tasks[tracing].completed + left
+            progress.update(tracing, total=total, visible=True)
+            if traced.reason:
+                reasons[traced.reason] += 1
+                if reasons[traced.reason] == 1:  # often they all have the same
+                    progress.console.print(
+                        f"{traced.label}: no launches: {traced.reason}", markup=False
+                    )
+
         try:
-            return run_sweep(request, watch)
+            profile = run_sweep(request, watch, watch_trace=watch_trace)
         except KeyboardInterrupt:
             raise UsageError(
                 f"Interrupted. What was measured is in {request.output}; "
                 f"finish it with: dsprof time --resume --output {request.output}."
             ) from None
+        if reasons.total() > 1:
+            progress.console.print(f"{reasons.total()} points have no launches.")
+        return profile

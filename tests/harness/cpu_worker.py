@@ -8,11 +8,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import torch  # noqa: F401 -- so that no point's time limit pays for the import
 
 from dsprof.harness import worker
-from dsprof.harness.bench import Bench
+from dsprof.harness.bench import Bench, Instruments
 from dsprof.harness.records import Sweep
-from tests.harness.toy import KERNELS, FakeStopwatch
+from tests.harness.toy import KERNELS, TRACERS, FakeStopwatch
 
 GPU_NAME = sys.argv[1] if len(sys.argv) > 1 else "NVIDIA H200"
+TRACER = sys.argv[2] if len(sys.argv) > 2 else "fake"
 
 
 def open_cpu(sweep: Sweep) -> tuple[Bench, worker.Greeting]:
@@ -20,7 +21,7 @@ def open_cpu(sweep: Sweep) -> tuple[Bench, worker.Greeting]:
         sweep,
         device="cpu",
         compute_capability=(9, 0),
-        stopwatch=FakeStopwatch(),
+        instruments=Instruments(stopwatch=FakeStopwatch(), tracer=TRACERS[TRACER]()),
         load=KERNELS.__getitem__,
     )
     reasons = {name: bench.missing_reason(name) for name in sweep.kernels}

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from dsprof.harness.bench import Bench, Outcome, describe
+from dsprof.harness.bench import Bench, Instruments, Outcome, describe
 from dsprof.harness.records import Cache, Phase, Point, Status
 from dsprof.harness.sweep import make_sweep
-from tests.harness.toy import KERNELS, FakeStopwatch
+from tests.harness.toy import KERNELS, FakeStopwatch, FakeTracer
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def bench(stopwatch: FakeStopwatch) -> Bench:
         make_sweep(list(KERNELS.values())),
         device="cpu",
         compute_capability=(9, 0),
-        stopwatch=stopwatch,
+        instruments=Instruments(stopwatch=stopwatch, tracer=FakeTracer()),
         load=KERNELS.__getitem__,
     )
 
@@ -179,3 +179,26 @@ def test_a_row_says_how_many_experts_its_routing_touched() -> None:
     assert describe(kernel, work, timer="graph").distinct_experts == 16
     unrouted = describe(KERNELS["double"], work, timer="graph")
     assert unrouted.distinct_experts is None
+
+
+def test_a_traced_point_has_its_launches_in_both_cache_states(bench: Bench) -> None:
+    traced = bench.trace(point_of("double", batch_size=4))
+    assert (traced.label, traced.reason) == ("double/small/decode/B=4,S=1", "")
+    # The second launch begins at 11 us, 4 us after the first began at 7 us.
+    assert [
+        (span.cache, span.index, span.function_name, span.start_us, span.time_us)
+        for span in traced.launches
+    ] == [
+        ("warm", 0, "first_kernel", 0.0, 3.0),
+        ("warm", 1, "second_kernel", 4.0, 5.0),
+        ("cold", 0, "first_kernel", 0.0, 3.0),
+        ("cold", 1, "second_kernel", 4.0, 5.0),
+    ]
+    assert {(span.label, span.calls) for span in traced.launches} == {(traced.label, 3)}
+
+
+def test_a_point_that_cannot_be_traced_says_why(bench: Bench) -> None:
+    traced = bench.trace(point_of("complain", batch_size=4))
+    assert traced.launches == ()
+    assert traced.reason == "RuntimeError: the kernel refused"
+    assert not traced.context_lost

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import pytest
 
-from dsprof.harness.bench import Bench
+from dsprof.harness.bench import Bench, Instruments
 from dsprof.harness.clocks import NvmlClocks
+from dsprof.harness.graph_tracer import GraphTracer
 from dsprof.harness.records import Phase, Point, Status
 from dsprof.harness.sweep import make_sweep
 from dsprof.harness.tensors import DeviceTensors
@@ -193,7 +194,9 @@ def test_the_wrong_answer_of_a_real_kernel_is_not_timed(
         make_sweep([broken]),
         device="cuda",
         compute_capability=(9, 0),
-        stopwatch=stopwatch,
+        instruments=Instruments(
+            stopwatch=stopwatch, tracer=GraphTracer(stopwatch.flush_l2)
+        ),
         load=lambda _name: broken,
     )
     point = Point(

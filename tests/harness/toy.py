@@ -10,7 +10,10 @@ from functools import partial
 
 from dsprof.harness.clocks import ClockSample
 from dsprof.harness.device import Datapath
+from dsprof.harness.graph_tracer import Tracer
+from dsprof.harness.records import Cache
 from dsprof.harness.samples import SampleSet
+from dsprof.harness.traced_launches import TracedLaunch, split_calls
 from dsprof.kernels.spec import (
     Category,
     Cost,
@@ -65,6 +68,46 @@ class FakeStopwatch:
             throttle_reasons=(),
         )
         return samples, clocks
+
+
+class FakeTracer:
+    """Calls once and reports two launches a call: 3 us, then after 1 us 5 us."""
+
+    def trace(
+        self, call: Callable[[], object], cache: Cache, *, warmups: int
+    ) -> list[list[TracedLaunch]]:
+        del cache, warmups
+        call()
+        first = TracedLaunch(name="first_kernel", start_ns=7000, time_ns=3000)
+        second = TracedLaunch(name="second_kernel", start_ns=11_000, time_ns=5000)
+        return [[first, second]] * 3
+
+
+class BlindTracer:
+    """As GraphTracer where another profiler holds CUPTI."""
+
+    def trace(
+        self, call: Callable[[], object], cache: Cache, *, warmups: int
+    ) -> list[list[TracedLaunch]]:
+        del call, cache, warmups
+        return split_calls([], 3)
+
+
+class DyingTracer(FakeTracer):
+    """Takes its process along at one batch size."""
+
+    def trace(
+        self, call: Callable[[], object], cache: Cache, *, warmups: int
+    ) -> list[list[TracedLaunch]]:
+        crash({"input": call()["out"], "out": call()["out"]})  # type: ignore[index]
+        return super().trace(call, cache, warmups=warmups)
+
+
+TRACERS: dict[str, type[Tracer]] = {
+    "fake": FakeTracer,
+    "blind": BlindTracer,
+    "dying": DyingTracer,
+}
 
 
 def make_inputs(work: Workload, make: TensorMaker) -> Tensors:
