@@ -22,11 +22,12 @@ from dsprof.harness import counters_csv, launches_csv, timeline_csv, timing_csv
 from dsprof.harness.counters import Counters
 from dsprof.harness.errors import ProfileError, UsageError
 from dsprof.harness.launch_span import LaunchSpan
-from dsprof.harness.plain import PlainError, from_plain, to_plain
+from dsprof.harness.plain import PlainError, Record, from_plain, to_plain
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Cache,
     Measurement,
+    Sweep,
 )
 from dsprof.harness.timeline import Timeline
 
@@ -84,16 +85,27 @@ def load_samples(path: Path) -> "pd.DataFrame":
     return frame.drop_duplicates(key, keep="last").reset_index(drop=True)
 
 
-def find_bundled_profile() -> Path:
-    """The newest H200 profile of a sweep that is shipped with dsprof."""
+def find_bundled_profile(op: str = "") -> Path:
+    """The H200 profile shipped with dsprof whose sweep has the most kernels.
+
+    The newest of equals. With ``op``, the newest whose sweep was asked for that op by
+    name, where there is one.
+    """
     headers = sorted(BUNDLED_PROFILES.glob(f"h200-sxm/*/{HEADER_FILE}"))
-    found = [header for header in headers if _has_points(header.parent)]
+    found = {
+        header.parent: _decode(Sweep, _read_json(header).get("sweep"), header)
+        for header in headers
+        if _has_points(header.parent)
+    }
     if not found:
         raise ProfileError(
             f"No bundled profile under {BUNDLED_PROFILES}. "
             "Name one, or make one with: dsprof time --output DIR."
         )
-    return found[-1].parent
+    asked = [folder for folder, sweep in found.items() if op in sweep.ops]
+    if asked:
+        return asked[-1]
+    return max(found, key=lambda folder: (len(found[folder].kernels), folder.name))
 
 
 def _has_points(folder: Path) -> bool:
@@ -246,8 +258,14 @@ def _read_timelines(
 
 
 def _read_header(path: Path) -> Profile:
+    plain = _read_json(path) | {"measurements": [], "counters": []}
+    return _decode(Profile, plain, path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The fields of a profile.json whose version this dsprof reads."""
     try:
-        plain = json.loads(_read_text(path))
+        plain: Any = json.loads(_read_text(path))
     except json.JSONDecodeError as error:
         raise ProfileError(
             f"{path}, line {error.lineno}: {error.msg}. The file is left as it is; "
@@ -260,8 +278,13 @@ def _read_header(path: Path) -> Profile:
             f"{path}: schema version {version!r}; this dsprof reads {readable}. "
             "Read it with the dsprof that wrote it."
         )
+    fields: dict[str, Any] = plain
+    return fields
+
+
+def _decode(record: type[Record], plain: object, path: Path) -> Record:
     try:
-        return from_plain(Profile, plain | {"measurements": [], "counters": []})
+        return from_plain(record, plain)
     except PlainError as error:
         raise ProfileError(f"{path}: {error}. The file is left as it is.") from error
 

@@ -179,6 +179,7 @@ def _part_and_whole(whole: "Geometry") -> "list[Geometry]":
 def _studies(
     profile: Path | None, geometries: "Sequence[Geometry]", options: Mapping[str, Any]
 ) -> "list[Study]":
+    from dsprof.analysis.moe.experts_read import WHOLE_STEP
     from dsprof.analysis.moe.routing import Routing
     from dsprof.analysis.moe.study import analytic_study, recorded_study
     from dsprof.harness.device import device_spec
@@ -190,7 +191,7 @@ def _studies(
         return [
             analytic_study(device, geometry, routing, tokens) for geometry in geometries
         ]
-    loaded = load_profile(find_bundled_profile() if profile is None else profile)
+    loaded = load_profile(profile or find_bundled_profile(WHOLE_STEP))
     return [
         recorded_study(loaded, geometry, routing, tokens) for geometry in geometries
     ]

@@ -1,5 +1,6 @@
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -270,17 +271,49 @@ def test_a_profile_from_before_timelines_still_loads(
     assert (loaded.timelines, loaded.launches) == ((), ())
 
 
-def test_the_bundled_profile_is_the_newest_with_points(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def bundle(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make_profile: Factory,
+    make_measurement: Factory,
+) -> Callable[..., None]:
+    """Add a profile to what is shipped, which is nothing at first."""
     monkeypatch.setattr("dsprof.harness.store.BUNDLED_PROFILES", tmp_path)
-    for name, rows in (
-        ("1-sweep", "a\nb\n"),
-        ("2-sweep", "a\nb\n"),
-        ("3-program", "a\n"),
-    ):
+
+    def add(name: str, *kernels: str, ops: tuple[str, ...] = ()) -> None:
+        profile = make_profile(measurements=())
+        sweep = replace(profile.sweep, kernels=kernels, ops=ops)
         folder = tmp_path / "h200-sxm" / name
-        folder.mkdir(parents=True)
-        (folder / "profile.json").write_text("{}")
-        (folder / "timing.csv").write_text(rows)
+        writer = ProfileWriter.create(folder, replace(profile, sweep=sweep))
+        for kernel in kernels:
+            writer.append(make_measurement(kernel=kernel), {})
+
+    return add
+
+
+def test_the_bundled_profile_is_the_newest_of_those_with_the_most_kernels(
+    bundle: Callable[..., None],
+) -> None:
+    with pytest.raises(ProfileError, match="No bundled profile"):
+        find_bundled_profile()
+    for name, kernels in (
+        ("1-sweep", ["rmsnorm", "bmm_fp8"]),
+        ("2-sweep", ["rmsnorm", "bmm_fp8"]),
+        ("3-one-kernel", ["rmsnorm"]),
+        ("4-program", []),
+    ):
+        bundle(name, *kernels)
     assert find_bundled_profile().name == "2-sweep"
+
+
+def test_an_op_has_the_newest_profile_that_was_asked_for_it(
+    bundle: Callable[..., None],
+) -> None:
+    bundle("1-sweep", "rmsnorm", "bmm_fp8")
+    assert find_bundled_profile("experts").name == "1-sweep"
+    bundle("2-experts", "moe", ops=("experts",))
+    bundle("3-experts", "moe", ops=("gate", "experts"))
+    bundle("4-gate", "moe", ops=("gate",))
+    assert find_bundled_profile("experts").name == "3-experts"
+    assert find_bundled_profile().name == "1-sweep"
