@@ -1,27 +1,22 @@
 """fp8_moe: the routed experts in FP8, as a pipeline of sgl_kernel's ops.
 
 One run is what SGLang calls on Hopper for a layer's experts, from the choice of
-experts to their weighted sum. Its parts have files of their own, so its time is never
-added to theirs.
+experts, or from the router's logits, to their weighted sum. Its parts have files of
+their own, so its time is never added to theirs.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from dsprof.harness.device import Datapath
-from dsprof.kernels import deepseek as ds
-from dsprof.kernels import fp8, grouped
+from dsprof.kernels import fp8, grouped, moe
 from dsprof.kernels.spec import (
     Category,
-    Cost,
     Kernel,
     Op,
     Provider,
     Run,
     Source,
-    TensorMaker,
     Tensors,
     Tolerance,
-    Traffic,
     Workload,
 )
 
@@ -35,33 +30,8 @@ OPS = (
     "fp8_blockwise_scaled_grouped_mm",
     "silu_and_mul",
     "apply_shuffle_mul_sum",
+    "moe_fused_gate",
 )
-
-W2_GAIN = 4.0  # makes up for what silu and the weighted sum take: outputs of order 2
-
-
-def make_inputs(work: Workload, make: TensorMaker) -> Tensors:
-    """BF16 x and out (tokens, n), ids and BF16 weights (tokens, 8), FP8 w1 and w2.
-
-    w1 is (experts, n, 2 * intermediate), gate before up, w2 (experts, intermediate, n).
-    Both are transposed views of what is contiguous the other way round, and so are
-    their FP32 scales, one in 128 x 128.
-    """
-    experts, n, inner = work["experts"], work["n"], work["intermediate"]
-    w1, w1_scales = grouped.fp8_weights(make, experts, 2 * inner, n, mean=n**-0.5)
-    w2, w2_scales = grouped.fp8_weights(
-        make, experts, n, inner, mean=W2_GAIN * inner**-0.5
-    )
-    return {
-        "x": make.normal(work.tokens, n),
-        "topk_ids": grouped.expert_ids(work, make),
-        "topk_weights": grouped.topk_weights(work, make).bfloat16(),
-        "w1": w1.mT,
-        "w1_scales": w1_scales.mT,
-        "w2": w2.mT,
-        "w2_scales": w2_scales.mT,
-        "out": make.output(work.tokens, n),
-    }
 
 
 def prepare(api: Any, work: Workload, args: Tensors) -> Run:  # noqa: ANN401 -- loaded symbols
@@ -81,7 +51,11 @@ def prepare(api: Any, work: Workload, args: Tensors) -> Run:  # noqa: ANN401 -- 
     )
 
     def run() -> Tensors:
-        _sort_by_expert(api, work, args, between)
+        topk_ids, topk_weights = args["topk_ids"], args["topk_weights"]
+        if moe.is_routed(work):
+            topk_ids, weights = moe.route(api.moe_fused_gate, work, args)
+            topk_weights = between["topk_weights"].copy_(weights)
+        _sort_by_expert(api, work, topk_ids, between)
         _quantize(api, args["x"], between["x"], between["x_scales"])
         for name in ("", "_scales"):
             source, sorted_rows = between[f"x{name}"], between[f"a1{name}"]
@@ -91,7 +65,7 @@ def prepare(api: Any, work: Workload, args: Tensors) -> Run:  # noqa: ANN401 -- 
         _quantize(api, between["hidden"], between["a2"], between["a2_scales"])
         down_proj()
         api.apply_shuffle_mul_sum(
-            between["c2"], args["out"], between["row_of"], args["topk_weights"]
+            between["c2"], args["out"], between["row_of"], topk_weights
         )
         return {"out": args["out"]}
 
@@ -121,6 +95,7 @@ def _buffers(work: Workload, device: "torch.device") -> Tensors:
         "a2": (e4m3, (rows, inner)),
         "a2_scales": (f32, (rows, inner // fp8.GROUP)),
         "c2": (bf16, (rows, n)),
+        "topk_weights": (bf16, (tokens, work["top_k"])),  # the sum wants its rows' type
     }
     return {
         name: torch.empty(shape, dtype=dtype, device=device)
@@ -131,11 +106,11 @@ def _buffers(work: Workload, device: "torch.device") -> Tensors:
 def _sort_by_expert(
     api: Any,  # noqa: ANN401 -- loaded symbols
     work: Workload,
-    args: Tensors,
+    topk_ids: "torch.Tensor",
     between: Tensors,
 ) -> None:
     api.prepare_moe_input(
-        args["topk_ids"],
+        topk_ids,
         between["first_rows"],
         None,  # scales of FP8 rows are not padded
         between["sizes1"],
@@ -169,42 +144,8 @@ def _quantize(
 
 
 def reference(work: Workload, args: Tensors) -> Tensors:
-    """Quantise both GEMMs' rows and round to BF16 between ops, as the pipeline does."""
-    x = fp8.dequantize_groups(*fp8.quantize_groups(args["x"]))
+    return moe.reference(work, args, is_fused=False)
 
-    def weight(name: str, expert: int) -> "torch.Tensor":
-        scales = args[f"{name}_scales"][expert].mT
-        return fp8.dequantize_blocks(args[name][expert].mT, scales)
-
-    def run_expert(expert: int, rows: "torch.Tensor") -> "torch.Tensor":
-        gate, up = (rows @ weight("w1", expert).mT).bfloat16().float().chunk(2, dim=-1)
-        inner = (gate.sigmoid() * gate * up).bfloat16()
-        inner = fp8.dequantize_groups(*fp8.quantize_groups(inner))
-        return (inner @ weight("w2", expert).mT).bfloat16().float()
-
-    weights = args["topk_weights"].float()
-    out = grouped.mixture(x, run_expert, args["topk_ids"], weights, work["experts"])
-    return {"out": out}
-
-
-def cost(work: Workload) -> Cost:
-    """Both GEMMs' FLOP; what must be read and written were nothing kept in between.
-
-    The weights of the experts that get a row, with their scales, a BF16 row a token
-    in and out, its int32 ids and BF16 weights. The pipeline also writes and reads what
-    lies between its ops, so it moves more than this.
-    """
-    tokens, n, inner = work.tokens, work["n"], work["intermediate"]
-    weights = grouped.fp8_weight_bytes(3 * inner, n)
-    return Cost(
-        flops={Datapath.FP8_TENSOR: 2 * 3 * n * inner * grouped.assignments(work)},
-        bytes_read=grouped.distinct_experts(work) * weights
-        + (2 * n + (4 + 2) * work["top_k"]) * tokens,
-        bytes_written=2 * n * tokens,
-    )
-
-
-WEIGHTS = ("w1", "w1_scales", "w2", "w2_scales")
 
 KERNEL = Kernel(
     name="fp8_moe",
@@ -215,8 +156,14 @@ KERNEL = Kernel(
     ops=(
         Op(
             name="experts (fused)",
-            axes={"n": ds.H, "intermediate": ds.I, "experts": ds.E, "top_k": ds.K},
+            axes=moe.AXES,
             note="nine ops in a row, which are also measured one by one",
+        ),
+        Op(
+            name="routed experts",
+            axes=moe.ROUTED_AXES,
+            note="the same nine ops behind moe_fused_gate",
+            on_request=True,
         ),
     ),
     min_compute_capability=(9, 0),
@@ -229,19 +176,16 @@ KERNEL = Kernel(
             prepare=prepare,
         ),
     ),
-    make_inputs=make_inputs,
+    make_inputs=moe.make_inputs,
     reference=reference,
     # Outputs have a standard deviation of 2.4. A sum that is off by 0.1 % of its size
     # rounds many values between the GEMMs to the next FP8 code: noise of that size in
     # the reference moves outputs by 0.03 rms. On an H200 they are off by 0.046 rms and,
     # of 10^8, by 0.36 at most. One expert of a token is 0.8 rms.
     tolerance={"out": Tolerance(atol=0.5, rtol=2e-2)},
-    cost=cost,
-    traffic=Traffic(
-        read=("x", "topk_ids", "topk_weights", *WEIGHTS),
-        written=("out",),
-        share=dict.fromkeys(WEIGHTS, grouped.busy_share),
-    ),
+    cost=moe.cost,
+    traffic=moe.TRAFFIC,
+    distinct_experts=moe.distinct_experts,
     stands_in_for=("trtllm_fp4_block_scale_moe",),
-    small_axes={"n": 256, "intermediate": 128, "experts": 16},
+    small_axes=moe.SMALL_AXES,
 )

@@ -5,11 +5,12 @@ sorted or permuted in memory. The device code is dsprof's own (``_fused_moe_kern
 """
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from dsprof.harness.device import Datapath
-from dsprof.kernels import blocks, fp8, grouped, routed
+from dsprof.kernels import blocks, fp8, grouped, moe_configs, moe_gemm, routed
 from dsprof.kernels import deepseek as ds
+from dsprof.kernels.moe_configs import GemmConfig
 from dsprof.kernels.spec import (
     Category,
     Cost,
@@ -29,30 +30,39 @@ if TYPE_CHECKING:
     import torch
 
 FP8, BF16 = "float8_e4m3fn", "bfloat16"
-BLOCK_COLUMNS = 128  # of the output; with FP8, those that share a weight scale
-GROUP_BLOCKS = 16
+
+# Rows of a block, for so many rows an expert at most. Few rows are a matter of reading
+# weights: small blocks waste no arithmetic on padding.
+BLOCK_ROWS = ((16, 16), (128, 64))
+MOST_BLOCK_ROWS = 128
 
 
-class Launch(NamedTuple):
-    """How a size is cut into blocks and pipelined."""
-
-    block_rows: int
-    warps: int
-    stages: int
+def rows_per_expert(work: Workload) -> float:
+    return grouped.assignments(work) / work["experts"]
 
 
-# By the rows that an expert gets on average. Few rows are a matter of reading weights:
-# small blocks waste no arithmetic on padding, and deep pipelines keep loads in flight.
-SMALL = Launch(block_rows=16, warps=4, stages=5)
-MEDIUM = Launch(block_rows=64, warps=4, stages=4)
-LARGE = Launch(block_rows=128, warps=8, stages=4)
+def block_rows(work: Workload) -> int:
+    """Rows of a block of the list, which is the same on every GPU."""
+    rows = rows_per_expert(work)
+    return next((size for most, size in BLOCK_ROWS if rows <= most), MOST_BLOCK_ROWS)
 
 
-def launch(work: Workload) -> Launch:
-    rows_per_expert = grouped.assignments(work) / work["experts"]
-    if rows_per_expert <= SMALL.block_rows:
-        return SMALL
-    return MEDIUM if rows_per_expert <= 2 * MEDIUM.block_rows else LARGE
+def config_for(work: Workload, device: "torch.device") -> GemmConfig:
+    """The GEMM's part of the configuration that was tuned for such blocks and rows."""
+    gate_up = not is_weighted(work)
+    shape = moe_configs.Shape(
+        dtype=FP8 if is_fp8(work) else BF16,
+        experts=work["experts"],
+        hidden=work["k"] if gate_up else work["n"],
+        intermediate=work["n"] // 2 if gate_up else work["k"],
+    )
+    found = moe_configs.find(
+        moe_configs.of_blocks(moe_configs.load(), block_rows(work)),
+        gpu=moe_configs.gpu_name(device),
+        shape=shape,
+        rows_per_expert=rows_per_expert(work),
+    )
+    return found.gate_up if gate_up else found.down
 
 
 def is_fp8(work: Workload) -> bool:
@@ -68,15 +78,14 @@ def is_weighted(work: Workload) -> bool:
 
 
 def list_rows(work: Workload) -> int:
-    rows = launch(work).block_rows
-    return blocks.capacity(grouped.assignments(work), work["experts"], rows)
+    return blocks.capacity(grouped.assignments(work), work["experts"], block_rows(work))
 
 
 def rows_in_use(work: Workload) -> int:
     """Rows of the list up to the last expert's last block."""
-    block_rows = launch(work).block_rows
+    size = block_rows(work)
     counts = routed.rows_per_expert(work.tokens, work["experts"], work["top_k"])
-    return int((-(-counts // block_rows)).sum()) * block_rows
+    return int((-(-counts // size)).sum()) * size
 
 
 def make_inputs(work: Workload, make: TensorMaker) -> Tensors:
@@ -97,7 +106,7 @@ def make_inputs(work: Workload, make: TensorMaker) -> Tensors:
         a_scales = b_scales = make.zeros(1, dtype="float32")
     topk_ids = grouped.expert_ids(work, make)
     sorted_token_ids, expert_ids, in_use = blocks.align(
-        topk_ids, experts, launch(work).block_rows, list_rows(work)
+        topk_ids, experts, block_rows(work), list_rows(work)
     )
     return {
         "a": a,
@@ -114,39 +123,34 @@ def make_inputs(work: Workload, make: TensorMaker) -> Tensors:
 
 
 def prepare(api: Any, work: Workload, args: Tensors) -> Run:  # noqa: ANN401 -- loaded symbols
-    """Fix the grid: a program a block, of rows that any routing of the size fills."""
-    n, k = work["n"], work["k"]
-    block_rows, warps, stages = launch(work)
-    kernel = api.fused_moe
-    programs = list_rows(work) // block_rows * (n // BLOCK_COLUMNS)
-    # Bytes of k a step: with FP8, a group of scales; with BF16, the same bytes.
-    block_k = fp8.GROUP // work["element_bytes"]
+    return bind(api, work, args, config_for(work, args["a"].device))
+
+
+def bind(
+    api: Any,  # noqa: ANN401 -- loaded symbols
+    work: Workload,
+    args: Tensors,
+    config: GemmConfig,
+) -> Run:
+    """Bind the GEMM in one configuration."""
+    gemm = moe_gemm.bind_gemm(
+        api.fused_moe,
+        moe_gemm.Operands(
+            **{name: args[name] for name in ("a", "a_scales", "b", "b_scales")}
+        ),
+        moe_gemm.RowList(
+            block_rows=block_rows(work),
+            sorted_token_ids=args["sorted_token_ids"],
+            expert_ids=args["expert_ids"],
+            num_tokens_post_padded=args["num_tokens_post_padded"],
+        ),
+        config,
+        args["out"],
+        is_weighted=is_weighted(work),
+    )
 
     def run() -> Tensors:
-        kernel[(programs,)](
-            args["a"],
-            args["a_scales"],
-            args["b"],
-            args["b_scales"],
-            args["out"],
-            args["topk_weights"],
-            args["sorted_token_ids"],
-            args["expert_ids"],
-            args["num_tokens_post_padded"],
-            n,
-            k,
-            grouped.assignments(work),
-            ROWS_PER_A=work["assignments_per_row"],
-            BLOCK_M=block_rows,
-            BLOCK_N=BLOCK_COLUMNS,
-            BLOCK_K=block_k,
-            GROUP_M=GROUP_BLOCKS,
-            IS_FP8=is_fp8(work),
-            MUL_ROUTED_WEIGHT=is_weighted(work),
-            IS_INTERPRETED=args["a"].device.type == "cpu",
-            num_warps=warps,
-            num_stages=stages,
-        )
+        gemm(args["topk_weights"])
         return {"out": args["out"]}
 
     return run
@@ -195,7 +199,7 @@ def cost(work: Workload) -> Cost:
         row_bytes = grouped.fp8_row_bytes(k)
         weight_bytes = grouped.fp8_weight_bytes(n, k)
     in_use = rows_in_use(work)
-    lists = 4 * (in_use + in_use // launch(work).block_rows + 1)
+    lists = 4 * (in_use + in_use // block_rows(work) + 1)
     if is_weighted(work):
         lists += 4 * assignments
     rows = assignments // work["assignments_per_row"]

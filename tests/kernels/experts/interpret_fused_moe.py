@@ -12,7 +12,7 @@ import torch
 
 from dsprof.harness.records import Phase, Point
 from dsprof.harness.tensors import DeviceTensors
-from dsprof.kernels.experts.fused_moe_kernel import KERNEL, launch
+from dsprof.kernels.experts.fused_moe_kernel import KERNEL, block_rows
 from dsprof.kernels.spec import Tensors, Workload
 
 OPS = tuple(op.name for op in KERNEL.ops)
@@ -44,13 +44,13 @@ def make_args(work: Workload) -> Tensors:
 
 def without_an_expert(work: Workload, args: Tensors) -> Tensors:
     """Pad the rows of the second block's expert."""
-    rows = args["sorted_token_ids"].clone().view(-1, launch(work).block_rows)
+    rows = args["sorted_token_ids"].clone().view(-1, block_rows(work))
     rows[1] = work.tokens * work["top_k"]
     return {"sorted_token_ids": rows.view(-1)}
 
 
 def without_the_last_block(work: Workload, args: Tensors) -> Tensors:
-    in_use = args["num_tokens_post_padded"] - launch(work).block_rows
+    in_use = args["num_tokens_post_padded"] - block_rows(work)
     return {"num_tokens_post_padded": in_use}
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dsprof.harness.check import Comparison, compare
-from dsprof.kernels.experts.fused_moe_kernel import KERNEL, launch
+from dsprof.kernels.experts.fused_moe_kernel import KERNEL, block_rows
 from tests.kernels.experts.interpret_fused_moe import (
     CASES,
     DAMAGED,
@@ -62,8 +62,8 @@ def test_a_planted_fault_is_caught(
 
 
 def test_more_rows_an_expert_get_larger_blocks() -> None:
-    blocks = [launch(small_workload(OPS[0], tokens)) for tokens in (32, 33, 256, 257)]
-    assert [block.block_rows for block in blocks] == [16, 64, 64, 128]
+    works = [small_workload(OPS[0], tokens) for tokens in (32, 33, 256, 257)]
+    assert [block_rows(work) for work in works] == [16, 64, 64, 128]
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -92,7 +92,7 @@ def test_the_reference_multiplies_each_assignment_by_its_experts_weight(
 def test_the_row_list_gives_each_block_to_one_expert(op: str, tokens: int) -> None:
     work = small_workload(op, tokens)
     args = make_args(work)
-    block_rows = launch(work).block_rows
+    size = block_rows(work)
     in_use = args["num_tokens_post_padded"].item()
     listed = args["sorted_token_ids"].tolist()
     experts_of = args["topk_ids"].flatten().tolist()
@@ -100,7 +100,7 @@ def test_the_row_list_gives_each_block_to_one_expert(op: str, tokens: int) -> No
     for place, assignment in enumerate(listed):
         if assignment < len(experts_of):
             assert place < in_use
-            expert = args["expert_ids"][place // block_rows].item()
+            expert = args["expert_ids"][place // size].item()
             assert expert == experts_of[assignment]
             found.append(assignment)
     assert sorted(found) == list(range(len(experts_of)))

@@ -1,0 +1,256 @@
+"""triton_fp8_moe: the routed experts in FP8, in five launches of our own and the list.
+
+The activation and the second operand's quantisation are part of the first GEMM, and
+routing weights of the second, so that only codes and weighted rows lie between.
+Routing and the row list are sgl_kernel's ops.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dsprof.kernels import blocks, fp8, grouped, moe, moe_configs, moe_gemm
+from dsprof.kernels.moe_configs import Implementation, MoeConfig
+from dsprof.kernels.spec import (
+    Category,
+    Kernel,
+    Op,
+    Provider,
+    Run,
+    Source,
+    Tensors,
+    Tolerance,
+    Workload,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPE = "float8_e4m3fn"
+OURS = "dsprof.kernels.experts._fused_moe_kernel"
+
+QUANTIZED_GROUPS = 16  # of 128 values, a program of quantize_rows
+SUMMED_COLUMNS = 1024  # a program of sum_rows: 16 bytes a thread and row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What both GEMMs of a size are bound to, whatever their implementation.
+
+    Of a call's routing, ``rows`` is filled and ``x`` quantised before ``gate_up``.
+    """
+
+    work: Workload
+    config: MoeConfig
+    x: "torch.Tensor"  # e4m3 (tokens, n), every token once
+    x_scales: "torch.Tensor"  # FP32 (tokens, n / 128)
+    w1: "torch.Tensor"  # e4m3 (experts, 2 * intermediate, n), gate before up
+    w1_scales: "torch.Tensor"  # FP32 (experts, 2 * intermediate / 128, n / 128)
+    w2: "torch.Tensor"  # e4m3 (experts, n, intermediate)
+    w2_scales: "torch.Tensor"  # FP32 (experts, n / 128, intermediate / 128)
+    rows: moe_gemm.RowList
+    out: "torch.Tensor"  # BF16 (assignments, n), weighted, in the assignments' order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gemms:
+    """Both GEMMs, bound: the second takes the routing weights (tokens, top_k)."""
+
+    gate_up: Callable[[], object]
+    down: "Callable[[torch.Tensor], object]"
+
+
+def portable(api: Any, job: Job) -> Gemms:  # noqa: ANN401 -- loaded symbols
+    """Bind the GEMMs of ``_fused_moe_kernel``, which gather rows where they lie."""
+    import torch
+
+    inner, assignments = job.work["intermediate"], len(job.out)
+    device = job.x.device
+    codes = torch.empty(assignments, inner, dtype=job.x.dtype, device=device)
+    scales = torch.empty(assignments, inner // fp8.GROUP, device=device)
+    first = moe_gemm.Operands(
+        a=job.x, a_scales=job.x_scales, b=job.w1, b_scales=job.w1_scales
+    )
+    second = moe_gemm.Operands(
+        a=codes, a_scales=scales, b=job.w2, b_scales=job.w2_scales
+    )
+    return Gemms(
+        gate_up=moe_gemm.bind_gate_up(
+            api.fused_moe_silu, first, job.rows, job.config.gate_up, codes, scales
+        ),
+        down=moe_gemm.bind_gemm(
+            api.fused_moe, second, job.rows, job.config.down, job.out, is_weighted=True
+        ),
+    )
+
+
+IMPLEMENTATIONS: dict[Implementation, Callable[[Any, Job], Gemms]] = {
+    Implementation.PORTABLE: portable,
+}
+
+
+def config_for(work: Workload, device: "torch.device") -> MoeConfig:
+    """The tuned configuration of a size, or the generic one."""
+    shape = moe_configs.Shape(
+        dtype=DTYPE,
+        experts=work["experts"],
+        hidden=work["n"],
+        intermediate=work["intermediate"],
+    )
+    rows_per_expert = grouped.assignments(work) / work["experts"]
+    return moe_configs.find(
+        moe_configs.load(),
+        gpu=moe_configs.gpu_name(device),
+        shape=shape,
+        rows_per_expert=rows_per_expert,
+    )
+
+
+def prepare(api: Any, work: Workload, args: Tensors) -> Run:  # noqa: ANN401 -- loaded symbols
+    return bind(api, work, args, config_for(work, args["x"].device))
+
+
+def bind(
+    api: Any,  # noqa: ANN401 -- loaded symbols
+    work: Workload,
+    args: Tensors,
+    config: MoeConfig,
+) -> Run:
+    """Bind the pipeline in one configuration; the tuner tries many."""
+    job = make_job(work, args, config)
+    gemms = IMPLEMENTATIONS[config.implementation](api, job)
+    align = bind_align(api, work, job.rows)
+
+    def run() -> Tensors:
+        topk_ids, topk_weights = args["topk_ids"], args["topk_weights"]
+        if moe.is_routed(work):
+            topk_ids, topk_weights = moe.route(api.moe_fused_gate, work, args)
+        align(topk_ids)
+        quantize(api, args["x"], job)
+        gemms.gate_up()
+        gemms.down(topk_weights)
+        add_rows(api, job, args["out"])
+        return {"out": args["out"]}
+
+    return run
+
+
+def make_job(work: Workload, args: Tensors, config: MoeConfig) -> Job:
+    """Allocate what lies between the steps; serving does it once, for its largest."""
+    import torch
+
+    device, tokens, n = args["x"].device, work.tokens, work["n"]
+    assignments = grouped.assignments(work)
+    # The op also counts id -1, an expert on another GPU.
+    capacity = blocks.capacity(assignments, work["experts"] + 1, config.block_m)
+
+    def empty(*shape: int, dtype: torch.dtype) -> torch.Tensor:
+        return torch.empty(shape, dtype=dtype, device=device)
+
+    rows = moe_gemm.RowList(
+        block_rows=config.block_m,
+        sorted_token_ids=empty(capacity, dtype=torch.int32),
+        expert_ids=empty(capacity // config.block_m, dtype=torch.int32),
+        num_tokens_post_padded=empty(1, dtype=torch.int32),
+    )
+    return Job(
+        work=work,
+        config=config,
+        x=empty(tokens, n, dtype=torch.float8_e4m3fn),
+        x_scales=empty(tokens, n // fp8.GROUP, dtype=torch.float32),
+        w1=args["w1"].mT,
+        w1_scales=args["w1_scales"].mT,
+        w2=args["w2"].mT,
+        w2_scales=args["w2_scales"].mT,
+        rows=rows,
+        out=empty(assignments, n, dtype=torch.bfloat16),
+    )
+
+
+def bind_align(
+    api: Any,  # noqa: ANN401 -- loaded symbols
+    work: Workload,
+    rows: moe_gemm.RowList,
+) -> "Callable[[torch.Tensor], None]":
+    """Bind moe_align_block_size, which fills the row list from ids (tokens, top_k)."""
+    import torch
+
+    counted = work["experts"] + 1
+    cumsum = torch.zeros(counted + 1, dtype=torch.int32, device=rows.expert_ids.device)
+
+    def align(topk_ids: "torch.Tensor") -> None:
+        api.moe_align_block_size(
+            topk_ids,
+            num_experts=counted,
+            block_size=rows.block_rows,
+            sorted_token_ids=rows.sorted_token_ids,
+            experts_ids=rows.expert_ids,
+            num_tokens_post_pad=rows.num_tokens_post_padded,
+            cumsum_buffer=cumsum,
+            pad_sorted_token_ids=True,
+        )
+
+    return align
+
+
+def quantize(api: Any, x: "torch.Tensor", job: Job) -> None:  # noqa: ANN401 -- loaded symbols
+    groups = job.x_scales.numel()
+    grid = (-(-groups // QUANTIZED_GROUPS),)
+    api.quantize_rows[grid](x, job.x, job.x_scales, groups, GROUPS=QUANTIZED_GROUPS)
+
+
+def add_rows(api: Any, job: Job, out: "torch.Tensor") -> None:  # noqa: ANN401 -- loaded symbols
+    tokens, n = out.shape
+    grid = (tokens, -(-n // SUMMED_COLUMNS))
+    api.sum_rows[grid](job.out, out, n, TOP_K=job.work["top_k"], BLOCK=SUMMED_COLUMNS)
+
+
+def reference(work: Workload, args: Tensors) -> Tensors:
+    return moe.reference(work, args, is_fused=True)
+
+
+KERNEL = Kernel(
+    name="triton_fp8_moe",
+    source=Source.TRITON,
+    category=Category.MOE,
+    summary="the routed experts in one pipeline of our own, in FP8",
+    dtype=DTYPE,
+    ops=(
+        Op(
+            name="experts (fused)",
+            axes=moe.AXES,
+            note="row list, quantisation, two GEMMs and a sum in a row",
+        ),
+        Op(
+            name="routed experts",
+            axes=moe.ROUTED_AXES,
+            note="the same behind moe_fused_gate",
+            on_request=True,
+        ),
+    ),
+    min_compute_capability=(8, 9),
+    providers=(
+        Provider(
+            package="sgl_kernel",
+            distribution="sglang-kernel",
+            symbols=(
+                "torch.ops.sgl_kernel:moe_fused_gate.default",
+                "torch.ops.sgl_kernel:moe_align_block_size.default",
+                f"{OURS}:fused_moe",
+                f"{OURS}:fused_moe_silu",
+                f"{OURS}:quantize_rows",
+                f"{OURS}:sum_rows",
+            ),
+            prepare=prepare,
+        ),
+    ),
+    make_inputs=moe.make_inputs,
+    reference=reference,
+    # As fp8_moe's: a sum that is off by 0.1 % rounds many values between the GEMMs to
+    # the next FP8 code. One expert of a token is 0.8 rms.
+    tolerance={"out": Tolerance(atol=0.5, rtol=2e-2)},
+    cost=moe.cost,
+    traffic=moe.TRAFFIC,
+    distinct_experts=moe.distinct_experts,
+    small_axes=moe.SMALL_AXES,
+)
