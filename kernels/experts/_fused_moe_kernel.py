@@ -121,6 +121,24 @@ def _accumulate(
 
 
 @triton.jit
+def _quantized(values, IS_INTERPRETED: tl.constexpr):
+    """FP32 values in e4m3's range and one scale for each row of 128."""
+    scale = tl.maximum(tl.max(tl.abs(values), axis=1), SMALLEST_AMAX) / E4M3_MAX
+    values = values / scale[:, None]
+    values = tl.minimum(tl.maximum(values, -E4M3_MAX), E4M3_MAX)
+    if IS_INTERPRETED:
+        # The interpreter cuts bits off where a GPU rounds to the nearest even code.
+        # FP32's sum with 1.5 * 2^23 steps has none below a step, an eighth of the power
+        # of two; codes under 2^-6 lie as close together as those above it.
+        power = (values.to(tl.int32, bitcast=True) & 0x7F800000).to(
+            tl.float32, bitcast=True
+        )
+        shift = 1.5 * 2**23 / 8 * tl.maximum(power, 2**-6)
+        values = (values + shift) - shift
+    return values, scale
+
+
+@triton.jit
 def _store_partial(
     partials,
     place,
@@ -219,7 +237,7 @@ def fused_moe(
     assignment = tl.load(
         sorted_token_ids + block_m * BLOCK_M + tl.arange(0, BLOCK_M)
     ).to(tl.int64)
-    if block_m * BLOCK_M >= rows_in_use:
+    if tile >= rows_in_use // BLOCK_M * blocks_n:
         return
     is_row = assignment < assignments
     row = assignment // ROWS_PER_A
@@ -315,7 +333,7 @@ def fused_moe_silu(
     assignment = tl.load(
         sorted_token_ids + block_m * BLOCK_M + tl.arange(0, BLOCK_M)
     ).to(tl.int64)
-    if block_m * BLOCK_M >= rows_in_use:
+    if tile >= rows_in_use // BLOCK_M * blocks_n:
         return
     is_row = assignment < assignments
     row = assignment // ROWS_PER_A
@@ -375,10 +393,8 @@ def fused_moe_silu(
         up = _sum_partials(partials, tile, 1, is_row, BLOCK_M, BLOCK_N, 2, SPLIT_K)
     inner = gate * tl.sigmoid(gate) * up
     if IS_FP8:
-        scale = tl.maximum(tl.max(tl.abs(inner), axis=1), SMALLEST_AMAX) / E4M3_MAX
+        inner, scale = _quantized(inner, IS_INTERPRETED)
         tl.store(out_scales + assignment * blocks_n + block_n, scale, mask=is_row)
-        inner = inner / scale[:, None]
-        inner = tl.minimum(tl.maximum(inner, -E4M3_MAX), E4M3_MAX)
     column = block_n * BLOCK_N + tl.arange(0, BLOCK_N)
     tl.store(
         out + assignment[:, None] * n + column[None, :],
@@ -394,15 +410,14 @@ def quantize_rows(
     scales,  # FP32, one a group
     groups,
     GROUPS: tl.constexpr,  # of a program
+    IS_INTERPRETED: tl.constexpr,
 ) -> None:
     """Round each group to e4m3 times its largest magnitude over 448."""
     group = tl.program_id(0).to(tl.int64) * GROUPS + tl.arange(0, GROUPS)
     is_group = group < groups
     offset = group[:, None] * SCALE_GROUP + tl.arange(0, SCALE_GROUP)[None, :]
     values = tl.load(x + offset, mask=is_group[:, None], other=0.0).to(tl.float32)
-    scale = tl.maximum(tl.max(tl.abs(values), axis=1), SMALLEST_AMAX) / E4M3_MAX
-    values = values / scale[:, None]
-    values = tl.minimum(tl.maximum(values, -E4M3_MAX), E4M3_MAX)
+    values, scale = _quantized(values, IS_INTERPRETED)
     tl.store(codes + offset, values.to(codes.dtype.element_ty), mask=is_group[:, None])
     tl.store(scales + group, scale, mask=is_group)
 

@@ -195,8 +195,14 @@ def bind_align(
 
 def quantize(api: Any, x: "torch.Tensor", job: Job) -> None:  # noqa: ANN401 -- loaded symbols
     groups = job.x_scales.numel()
-    grid = (-(-groups // QUANTIZED_GROUPS),)
-    api.quantize_rows[grid](x, job.x, job.x_scales, groups, GROUPS=QUANTIZED_GROUPS)
+    api.quantize_rows[-(-groups // QUANTIZED_GROUPS),](
+        x,
+        job.x,
+        job.x_scales,
+        groups,
+        GROUPS=QUANTIZED_GROUPS,
+        IS_INTERPRETED=x.device.type == "cpu",
+    )
 
 
 def add_rows(api: Any, job: Job, out: "torch.Tensor") -> None:  # noqa: ANN401 -- loaded symbols

@@ -69,9 +69,9 @@ OPTIONS = {
 # Tokens' experts, of 32: what routing may do.
 IDS = {
     "one token": torch.tensor([[3, 5, 8, 13, 21, 0, 31, 1]], dtype=torch.int32),
-    "all tokens to the same experts": torch.arange(8, dtype=torch.int32).repeat(37, 1),
+    "all tokens to the same experts": torch.arange(8, dtype=torch.int32).repeat(33, 1),
     "one expert for every token": torch.stack(
-        [torch.tensor([7, *(8 + (t + i) % 24 for i in range(7))]) for t in range(19)]
+        [torch.tensor([7, *(8 + (t + i) % 9 for i in range(7))]) for t in range(17)]
     ).int(),
 }
 
