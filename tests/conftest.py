@@ -8,6 +8,7 @@ import pytest
 
 from dsprof.harness.counters import Counters
 from dsprof.harness.device import Datapath, DeviceSpec
+from dsprof.harness.launch_span import LaunchSpan
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Cache,
@@ -171,6 +172,25 @@ def make_counters() -> Factory:
             fp32_flops=(4 * 7168 + 3) * 4.0,
         )
         return replace(counters, **changes)
+
+    return make
+
+
+@pytest.fixture
+def make_launch() -> Factory:
+    """Build the only launch of rmsnorm at make_measurement()'s point, cold."""
+
+    def make(**changes: Any) -> LaunchSpan:  # noqa: ANN401 -- any field
+        launch = LaunchSpan(
+            label="rmsnorm/input_layernorm/decode/B=4,S=1",
+            cache=Cache.COLD,
+            index=0,
+            function_name="RMSNormKernel",
+            start_us=0.0,
+            time_us=9.0,
+            calls=20,
+        )
+        return replace(launch, **changes)
 
     return make
 

@@ -29,7 +29,7 @@ def speed_ratios(recorded: Recorded) -> dict[str, dict[int, float]]:
             if (other := library.at(point.tokens)) is not None
         }
         for curve in recorded.pipelines
-        if curve is not library
+        if curve is not library and curve.cache is library.cache
     }
 
 

@@ -31,6 +31,7 @@ _PATTERNS = tuple(
     for pattern, stage in (
         (r"fused_gate(?!_up)|topk_gating|grouped_topk", PipelineStage.GATE),
         (r"gate_up", PipelineStage.GATE_UP),
+        (r"(?:fused_moe|gemm)\w*_(?:silu|swiglu)", PipelineStage.GATE_UP),
         (r"(?:moe|gemm|proj|expert)\w*_down(?![a-z])", PipelineStage.DOWN),
         (r"get_group_gemm_starts", PipelineStage.SET_UP),
         (r"moe_align|count_and_sort|sort_tokens|arg_sorts", PipelineStage.SORT),
@@ -39,6 +40,7 @@ _PATTERNS = tuple(
             r"(?:moe|expert|shuffle)\w*_(?:sum|reduce|combine)(?![a-z])",
             PipelineStage.REDUCE,
         ),
+        (r"^sum_rows", PipelineStage.REDUCE),
         (r"shuffle", PipelineStage.SHUFFLE),
         (r"act_and_mul|silu|swiglu", PipelineStage.ACTIVATION),
         (r"quant", PipelineStage.QUANTISE),

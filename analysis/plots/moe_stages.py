@@ -87,9 +87,12 @@ def _colors(made: Iterable[Mapping[int, Breakdown]]) -> dict[str, str]:
     others = {
         name: OTHER_COLORS[at % len(OTHER_COLORS)] for at, name in enumerate(unknown)
     }
-    known = {str(name): color for name, color in COLORS.items() if name in parts}
-    gaps = known.pop(GAPS)
-    return {**known, **others, GAPS: gaps}
+    known = {
+        str(name): color
+        for name, color in COLORS.items()
+        if name in parts and name != GAPS
+    }
+    return {**known, **others, GAPS: COLORS[GAPS]}
 
 
 def _panel(

@@ -1,11 +1,13 @@
 """Experts, and a profile of two ways to run them, in numbers of these files' own."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from dsprof.analysis.moe.geometry import Geometry, NumberFormat
 from dsprof.harness.ceiling import Ceiling, Duration, Pattern
 from dsprof.harness.device import Datapath
+from dsprof.harness.launch_span import LaunchSpan
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import (
     Alternative,
@@ -111,14 +113,112 @@ def moe_profile(
     return profile
 
 
-def _ceiling(pattern: Pattern, value: float) -> Ceiling:
+# Of both pipelines: the graph's median, and each launch's name, gap before it and span.
+LIBRARY, OURS = "library_moe", "our_moe"
+PIPELINES_US = {
+    LIBRARY: {1: 150.0, 128: 2600.0, 8192: 6500.0},
+    OURS: {1: 100.0, 128: 2500.0, 8192: 7000.0},
+}
+LAUNCHES = {
+    LIBRARY: (
+        ("moe_fused_gate_kernel", 0.0, 10.0),
+        ("device_kernel", 2.0, 80.0),
+        ("act_and_mul_kernel", 2.0, 5.0),
+        ("device_kernel", 1.0, 40.0),
+    ),
+    OURS: (
+        ("moe_fused_gate_kernel", 0.0, 10.0),
+        ("fused_moe_silu", -1.0, 60.0),  # begins before the gate ends
+        ("fused_moe", 2.0, 25.0),
+    ),
+}
+
+
+def pipeline_profile(
+    make_profile: Factory,
+    make_measurement: Factory,
+    make_timing: Factory,
+    make_launch: Factory,
+) -> Profile:
+    """moe_profile() with two whole pipelines, launches of their calls at one token."""
+
+    def row(kernel: str, tokens: int) -> Measurement:
+        is_large = tokens > 128
+        timing = make_timing(
+            median_us=PIPELINES_US[kernel][tokens],
+            sm_clock_mhz=1500 if is_large else 1980,
+            power_w=700.0 if is_large else 400.0,
+            throttle_reasons=("sw_power_cap",) if is_large else (),
+        )
+        made: Measurement = make_measurement(
+            kernel=kernel,
+            op="routed experts",
+            source="sgl-kernel" if kernel == LIBRARY else "triton",
+            phase=Phase.PREFILL if is_large else Phase.DECODE,
+            batch_size=tokens,
+            flops={Datapath.FP8_TENSOR: 6 * 7168 * 2048 * 8 * tokens},
+            bytes_read=EXPERT_BYTES * TOUCHED[tokens] + (14_336 + 1024) * tokens,
+            bytes_written=14_336 * tokens,
+            distinct_experts=TOUCHED[tokens],
+            warm=timing,
+            cold=timing,
+        )
+        return made
+
+    profile = moe_profile(make_profile, make_measurement, make_timing)
+    rows = [row(kernel, tokens) for kernel in PIPELINES_US for tokens in TOUCHED]
+    return replace(
+        profile,
+        measurements=(*profile.measurements, *rows),
+        launches=tuple(
+            span
+            for kernel, launches in LAUNCHES.items()
+            for span in made_launches(
+                make_launch, f"{kernel}/routed_experts/decode/B=1,S=1", launches
+            )
+        ),
+        ceilings=(
+            *profile.ceilings,
+            _ceiling(Pattern.HBM_READ, 4e12, Duration.SUSTAINED, sm_clock_mhz=1980),
+            _ceiling(Pattern.FP8_DENSE, 9e14, Duration.SUSTAINED, sm_clock_mhz=1455),
+        ),
+    )
+
+
+def made_launches(
+    make_launch: Factory, label: str, launches: Sequence[tuple[str, float, float]]
+) -> list[LaunchSpan]:
+    """One call's launches, each with its name, the gap before it and its span."""
+    spans: list[LaunchSpan] = []
+    end_us = 0.0
+    for index, (name, gap_us, time_us) in enumerate(launches):
+        start_us = end_us + gap_us
+        end_us = start_us + time_us
+        spans.append(
+            make_launch(
+                label=label,
+                index=index,
+                function_name=name,
+                start_us=start_us,
+                time_us=time_us,
+            )
+        )
+    return spans
+
+
+def _ceiling(
+    pattern: Pattern,
+    value: float,
+    duration: Duration = Duration.BURST,
+    sm_clock_mhz: int = 1980,
+) -> Ceiling:
     return Ceiling(
         pattern=pattern,
-        duration=Duration.BURST,
+        duration=duration,
         value=value,
         seconds=0.05,
         work="made",
-        sm_clock_mhz=1980,
+        sm_clock_mhz=sm_clock_mhz,
         memory_clock_mhz=3201,
         power_w=500.0,
         throttle_reasons=(),

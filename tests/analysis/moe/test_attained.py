@@ -19,24 +19,6 @@ def study(
     return recorded_study(profile, DEEPSEEK, Routing.EXPECTED, (1,))
 
 
-def test_every_way_has_a_span_in_each_regime(study: Study) -> None:
-    found = [
-        (span.bound, span.curve.name, [one.point.tokens for one in span.points])
-        for span in spans(study)
-    ]
-    assert found == [
-        (Bound.MEMORY, "whole_moe", [1, 128]),
-        (Bound.MEMORY, "group_gemm", [1, 128]),
-        (Bound.COMPUTE, "whole_moe", [8192]),
-        (Bound.COMPUTE, "group_gemm", [8192]),
-    ]
-
-
-def test_best_and_worst_are_by_the_measured_roof(study: Study) -> None:
-    first = spans(study)[0]
-    assert (first.worst.point.tokens, first.best.point.tokens) == (1, 128)
-
-
 def test_a_regime_says_what_was_reached_and_where_least_was(study: Study) -> None:
     whole, gemms, quickest = regime_findings(study, Bound.MEMORY)
     # (8 x 44,050,944 + 28,672) B / 4 TB/s = 88.1 of 141 us; 2,765 of 2,500 us.

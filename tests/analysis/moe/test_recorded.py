@@ -5,7 +5,7 @@ import pytest
 from dsprof.analysis.moe.geometry import NumberFormat
 from dsprof.analysis.moe.recorded import Recorded, recorded_curves
 from dsprof.harness.profile import Profile
-from dsprof.harness.records import Cache, Status
+from dsprof.harness.records import Cache, ModelParameter, Status
 from dsprof.harness.store import find_bundled_profile, load_profile
 from dsprof.kernels.routed import distinct_experts
 from tests.analysis.moe.made import (
@@ -110,6 +110,33 @@ def test_another_geometry_has_no_curves_and_says_why(
     assert not found.curves
     assert found.tokens == ()
     assert words in found.why_none
+
+
+@pytest.mark.parametrize(
+    ("name", "stated", "changes"),
+    [
+        ("n_group", 8, {"groups": 4}),
+        ("topk_group", 4, {"top_groups": 8}),
+        ("weight_block_size", 128, {"block_size": 64}),
+    ],
+)
+def test_what_only_newer_profiles_state_is_compared_where_it_is_stated(
+    profile: Profile, name: str, stated: int, changes: dict[str, int]
+) -> None:
+    assert recorded_curves(profile, make_geometry(**changes)).curves
+    parameter = ModelParameter(name=name, value=stated, symbol="")
+    newer = replace(profile, model=(*profile.model, parameter))
+    assert recorded_curves(newer, DEEPSEEK).curves
+    (value,) = changes.values()
+    other = recorded_curves(newer, make_geometry(**changes))
+    assert f"{name} is {stated} there and {value} here" in other.why_none
+
+
+def test_blocks_are_compared_where_weights_have_scales(profile: Profile) -> None:
+    parameter = ModelParameter(name="weight_block_size", value=128, symbol="")
+    newer = replace(profile, model=(*profile.model, parameter))
+    bf16 = make_geometry(number_format=NumberFormat.BF16, block_size=1)
+    assert "weight_block_size" not in recorded_curves(newer, bf16).why_none
 
 
 def test_a_profile_without_sizes_or_ways_says_so(profile: Profile) -> None:

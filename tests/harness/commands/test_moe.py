@@ -9,7 +9,7 @@ from dsprof.harness.cli import cli
 from dsprof.harness.commands.moe import TOKENS, reported_studies
 from dsprof.harness.errors import UsageError
 from dsprof.harness.store import ProfileWriter, find_bundled_profile, load_profile
-from tests.analysis.moe.made import moe_profile
+from tests.analysis.moe.made import moe_profile, pipeline_profile
 from tests.conftest import Factory
 
 FORCED = ("--gpu", "b200", "--local-experts", "32", "--routing", "forced-local")
@@ -85,6 +85,46 @@ def test_the_json_is_unrounded(recorded: Path) -> None:
         ("gate topk", pytest.approx(10e-6)),
         ("whole_moe experts (fused)", pytest.approx(131e-6)),
     ]
+
+
+def test_whole_pipelines_are_printed_and_their_launches_are_in_the_json(
+    make_profile: Factory,
+    make_measurement: Factory,
+    make_timing: Factory,
+    make_launch: Factory,
+    tmp_path: Path,
+) -> None:
+    profile = pipeline_profile(make_profile, make_measurement, make_timing, make_launch)
+    writer = ProfileWriter.create(tmp_path / "profile", profile)
+    for row in profile.measurements:
+        writer.append(row, {})
+    writer.add_launches(profile.launches)
+    output = invoke(tmp_path / "profile", "-o", tmp_path / "out").output
+    for words in ("Whole pipelines, measured", "Stages of library_moe"):
+        assert words in output
+    assert (tmp_path / "out/figures/moe-256-of-256-stages.png").is_file()
+
+    _, found = plain(tmp_path / "profile")
+    assert found["speed_ratios"]["our_moe"]["1"] == 1.5
+    one = found["measured"][0]
+    assert (one["way"], one["timed_as"], one["experts"]) == (
+        "library_moe",
+        "one graph",
+        8,
+    )
+    assert (one["error"], one["error_limit"]) == (0.002, 0.01)
+    assert one["timing"]["sm_clock_mhz"] == 1980
+    made = one["breakdown"]
+    assert [launch["stage"] for launch in made["launches"]] == [
+        "gate",
+        "GEMM gate_up",
+        "activation",
+        "GEMM down",
+    ]
+    assert made["gaps_s"] == pytest.approx(5e-6)
+    assert sum(made["shares"].values()) == pytest.approx(1)
+    assert [rate["stage"] for rate in made["gemms"]] == ["GEMM gate_up", "GEMM down"]
+    assert found["measured"][1]["breakdown"] is None
 
 
 def test_a_crossover_that_never_comes_is_null() -> None:
