@@ -7,9 +7,8 @@ from dsprof.analysis.moe.geometry import Geometry, NumberFormat
 from dsprof.analysis.moe.routing import Routing
 from dsprof.analysis.moe.work import activation_bytes, least_memory_bytes, work
 from dsprof.harness.records import Phase, Point
-from dsprof.kernels.experts import fp8_moe
-from dsprof.kernels.routed import distinct_experts
-from dsprof.kernels.spec import Workload
+from dsprof.kernels.experts import fp8_moe, triton_fp8_moe
+from dsprof.kernels.spec import Kernel, Workload
 from tests.analysis.moe.made import DEEPSEEK, EXPERT_BYTES, make_geometry
 from tests.analysis.moe.test_routing import TOKENS, geometries
 
@@ -58,23 +57,30 @@ def test_forced_local_never_asks_for_less(geometry: Geometry, tokens: int) -> No
     assert expected.total_bytes <= forced.total_bytes * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("kernel", [fp8_moe.KERNEL, triton_fp8_moe.KERNEL])
+@pytest.mark.parametrize(
+    ("op", "beside"),
+    [
+        ("experts (fused)", 48),  # int32 ids and BF16 weights of 8 experts
+        ("routed experts", 1024),  # FP32 logits of 256
+    ],
+)
 @pytest.mark.parametrize("tokens", [1, 16, 512])
-def test_a_kernels_own_cost_differs_by_its_routing_tables(tokens: int) -> None:
-    (op,) = (op for op in fp8_moe.KERNEL.ops if op.name == "experts (fused)")
+def test_a_kernels_own_cost_differs_by_what_chooses_its_experts(
+    kernel: Kernel, op: str, beside: int, tokens: int
+) -> None:
     point = Point(
-        kernel="fp8_moe",
-        op=op.name,
-        phase=Phase.DECODE,
-        batch_size=tokens,
-        seq_len=1,
+        kernel=kernel.name, op=op, phase=Phase.DECODE, batch_size=tokens, seq_len=1
     )
-    size = Workload(point=point, axes=op.axes)
-    cost = fp8_moe.KERNEL.cost(size)
-    touched = distinct_experts(tokens)
+    (axes,) = (one.axes for one in kernel.ops if one.name == op)
+    size = Workload(point=point, axes=axes)
+    cost = kernel.cost(size)
+    assert kernel.distinct_experts is not None
+    touched = kernel.distinct_experts(size)
     done = work(DEEPSEEK, Routing.EXPECTED, tokens, experts=touched)
     assert done.flops == sum(cost.flops.values())
-    # An int32 id and a BF16 weight for each of 8 experts.
-    assert cost.bytes_read + cost.bytes_written - done.total_bytes == 48 * tokens
+    moved = cost.bytes_read + cost.bytes_written
+    assert moved - done.total_bytes == beside * tokens
 
 
 def test_memory_holds_every_local_expert_and_both_rows() -> None:
