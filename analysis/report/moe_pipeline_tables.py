@@ -1,6 +1,6 @@
 """The tables of moe.md about whole pipelines, each timed as one graph."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dsprof.analysis.moe.bounds import least_time_s
 from dsprof.analysis.moe.breakdown import Breakdown
@@ -18,7 +18,7 @@ from dsprof.analysis.roofs import RoofKind
 from dsprof.harness.records import Bound
 
 TERA = 1e12
-SIZES_SHOWN = 6  # of a pipeline's breakdown
+SIZES_SHOWN = 9  # of a breakdown: as many as the T that are asked for by default
 
 
 def pipeline_table(study: Study) -> Table:
@@ -122,15 +122,28 @@ def _error(point: CurvePoint) -> str:
 def breakdown_tables(study: Study) -> dict[str, Table]:
     """By pipeline, the share of each stage and of the gaps at a few of its sizes."""
     return {
-        curve.name: _breakdown_table(curve)
+        curve.name: _breakdown_table(curve, sizes)
         for curve in study.recorded.pipelines
-        if any(point.breakdown for point in curve.points)
+        if (sizes := _shown_sizes(study, curve))
     }
 
 
-def _breakdown_table(curve: Curve) -> Table:
-    at = {point.tokens: point for point in curve.points if point.breakdown}
-    shown = [at[tokens] for tokens in spread(at, SIZES_SHOWN)]
+def _shown_sizes(study: Study, curve: Curve) -> list[int]:
+    """A few sizes with launches: the same of each pipeline that has them, if possible.
+
+    Of the asked T, where some of them are among these.
+    """
+    of_curves = [
+        {point.tokens for point in one.points if point.breakdown}
+        for one in study.recorded.pipelines
+    ]
+    own = {point.tokens for point in curve.points if point.breakdown}
+    shared = own.intersection(*filter(None, of_curves)) or own
+    return spread(shared.intersection(study.tokens) or shared, SIZES_SHOWN)
+
+
+def _breakdown_table(curve: Curve, sizes: Sequence[int]) -> Table:
+    shown = [point for point in curve.points if point.tokens in sizes]
     made = [one for point in shown if (one := point.breakdown)]
     functions: dict[str, dict[str, None]] = {}
     for one in made:
@@ -179,7 +192,7 @@ def gemm_table(study: Study) -> Table:
             for one in study.reached()
             if one.curve is curve and one.point.breakdown
         }
-        for tokens in spread(of_curve, SIZES_SHOWN):
+        for tokens in _shown_sizes(study, curve):
             rates = {
                 rate.stage: rate
                 for rate in gemm_rates(of_curve[tokens], study.geometry)

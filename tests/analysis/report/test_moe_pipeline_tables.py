@@ -18,7 +18,7 @@ from dsprof.analysis.report.moe_pipeline_tables import (
 )
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import Status
-from tests.analysis.moe.made import DEEPSEEK, OURS, pipeline_profile
+from tests.analysis.moe.made import DEEPSEEK, LIBRARY, OURS, pipeline_profile
 from tests.conftest import Factory
 
 
@@ -88,6 +88,33 @@ def test_a_breakdown_has_stages_gaps_and_both_sums(profile: Profile) -> None:
     assert sum(percent) == pytest.approx(100, abs=0.05)
     assert (shares["Launches"], shares["Spans and gaps (us)"]) == ("4", "140")
     assert shares["The graph's median (us)"] == "150"
+
+
+def test_breakdowns_are_shown_at_asked_sizes_that_every_pipeline_has(
+    profile: Profile, make_launch: Factory
+) -> None:
+    more = tuple(
+        make_launch(label=f"{kernel}/routed_experts/{size}", function_name="fused_moe")
+        for kernel, size in (
+            (LIBRARY, "decode/B=128,S=1"),
+            (OURS, "decode/B=128,S=1"),
+            (OURS, "prefill/B=8192,S=1"),
+        )
+    )
+    traced = replace(profile, launches=(*profile.launches, *more))
+
+    def shown(tokens: tuple[int, ...], of: Profile) -> list[list[str]]:
+        study = recorded_study(of, DEEPSEEK, Routing.EXPECTED, tokens)
+        return [
+            [name for name in table.headings if name.startswith(">%")]
+            for table in breakdown_tables(study).values()
+        ]
+
+    assert shown((1, 128, 8192), traced) == [[">% at T=1", ">% at T=128"]] * 2
+    assert shown((128,), traced) == [[">% at T=128"]] * 2
+    assert shown((7,), traced) == [[">% at T=1", ">% at T=128"]] * 2
+    ours_alone = replace(traced, launches=more[2:])
+    assert shown((1,), ours_alone) == [[">% at T=8,192"]]
 
 
 def test_both_gemms_have_their_rates(profile: Profile) -> None:
