@@ -4,9 +4,10 @@
 shape. Nothing is searched when a kernel runs.
 """
 
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     import torch
 
 CONFIGS_FILE = Path(__file__).parent / "experts" / "fused_moe_configs.toml"
+
+HEADER = """\
+# How the experts' GEMMs are cut and pipelined (kernels/moe_configs.py). Of the tables
+# of a GPU and shape, the one with the least max_rows_per_expert that is not exceeded
+# holds; the model has 1 row an expert at 32 tokens. Tables without a GPU are for every
+# other one: they fit the 99 KB of shared memory of compute capability 8.9 and are not
+# tuned. Written by python3 -m dsprof.harness.tune_fused_moe.
+"""
 
 BLOCK_ROWS = (16, 32, 64, 128)
 BLOCK_COLUMNS = (64, 128)
@@ -188,3 +197,27 @@ def _build(cls: Any, where: str, values: Any) -> Any:  # noqa: ANN401 -- one of 
         raise ValueError(f"{where}: {str(error).partition(' ')[2]}") from None
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
+
+
+def render(configs: Sequence[MoeConfig]) -> str:
+    """Write entries as ``parse`` reads them: those for any GPU first, by rows."""
+    ordered = sorted(
+        configs, key=lambda c: (c.gpu, str(c.shape), c.max_rows_per_expert)
+    )
+    return "\n".join([HEADER, *map(_entry, ordered)])
+
+
+def _entry(config: MoeConfig) -> str:
+    lines = ["[[config]]"]
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if value not in {"", None}:
+            lines.append(f"{field.name} = {_toml(value)}")
+    return "\n".join([*lines, ""])
+
+
+def _toml(value: object) -> str:
+    if is_dataclass(value):
+        pairs = ((f.name, getattr(value, f.name)) for f in fields(value))
+        return f"{{ {', '.join(f'{name} = {_toml(v)}' for name, v in pairs)} }}"
+    return json.dumps(value)

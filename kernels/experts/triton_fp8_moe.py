@@ -89,20 +89,22 @@ IMPLEMENTATIONS: dict[Implementation, Callable[[Any, Job], Gemms]] = {
 }
 
 
-def config_for(work: Workload, device: "torch.device") -> MoeConfig:
-    """The tuned configuration of a size, or the generic one."""
-    shape = moe_configs.Shape(
+def shape_of(work: Workload) -> moe_configs.Shape:
+    return moe_configs.Shape(
         dtype=DTYPE,
         experts=work["experts"],
         hidden=work["n"],
         intermediate=work["intermediate"],
     )
-    rows_per_expert = grouped.assignments(work) / work["experts"]
+
+
+def config_for(work: Workload, device: "torch.device") -> MoeConfig:
+    """The tuned configuration of a size, or the generic one."""
     return moe_configs.find(
         moe_configs.load(),
         gpu=moe_configs.gpu_name(device),
-        shape=shape,
-        rows_per_expert=rows_per_expert,
+        shape=shape_of(work),
+        rows_per_expert=grouped.assignments(work) / work["experts"],
     )
 
 

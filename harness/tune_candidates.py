@@ -1,0 +1,100 @@
+"""What ``tune_fused_moe`` tries: ways to cut and pipeline the experts' two GEMMs.
+
+Few rows are a matter of reading weights: what counts is how many bytes are on their way
+at once (stages, programs an SM) and that tensor cores take FP8 as it is, which Hopper's
+do only for 64 rows or, swapped, for 64 columns. Many rows are a matter of arithmetic.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from dsprof.kernels.moe_configs import GemmConfig, Implementation
+
+# Rows an expert on average up to which blocks of so many rows are worth a try.
+BLOCKS = ((2.0, (16,)), (8.0, (16, 32)), (24.0, (16, 32, 64)), (96.0, (64, 128)))
+LARGE_BLOCKS = (128,)
+SPLIT_TOKENS = 8  # of more tokens, tiles without splits fill every SM
+
+PLAIN = GemmConfig(
+    block_n=128,
+    block_k_bytes=128,
+    group_m=1,
+    split_k=1,
+    warps=4,
+    stages=3,
+    swap=False,
+    tma=False,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Of one size of blocks; the first of each GEMM is what the others are held to."""
+
+    block_m: int
+    implementation: Implementation = Implementation.PORTABLE
+    gate_up: Sequence[GemmConfig]
+    down: Sequence[GemmConfig]
+
+
+def candidates(
+    rows_per_expert: float, tokens: int, *, has_tma: bool
+) -> list[Candidates]:
+    """Every size of blocks that is worth a try for so many rows."""
+    sizes = next((b for most, b in BLOCKS if rows_per_expert <= most), LARGE_BLOCKS)
+    return [
+        Candidates(
+            block_m=size,
+            gate_up=_unique(_gate_up(size, tokens), has_tma=has_tma),
+            down=_unique(_down(size, tokens), has_tma=has_tma),
+        )
+        for size in sizes
+    ]
+
+
+def _unique(found: Iterator[GemmConfig], *, has_tma: bool) -> list[GemmConfig]:
+    return list(dict.fromkeys(c for c in found if has_tma or not c.tma))
+
+
+def _gate_up(block_m: int, tokens: int) -> Iterator[GemmConfig]:
+    if block_m >= 64:  # noqa: PLR2004 -- rows that fill Hopper's tensor cores
+        yield replace(PLAIN, group_m=16, warps=8)
+        for tma, stages, group_m in product((True, False), (3, 4), (8, 32)):
+            yield replace(PLAIN, tma=tma, stages=stages, group_m=group_m, warps=8)
+        return
+    yield PLAIN
+    yield replace(PLAIN, stages=5)
+    narrow = replace(PLAIN, swap=True, tma=True)
+    if tokens <= SPLIT_TOKENS:
+        for stages, split_k in product((2, 3, 4, 6), (1, 2, 4, 7)):
+            yield replace(narrow, stages=stages, split_k=split_k)
+    else:
+        for stages, group_m in product((2, 3, 4, 5, 6), (1, 16)):
+            yield replace(narrow, stages=stages, group_m=group_m)
+    for stages in (3, 6):
+        yield replace(narrow, stages=stages, warps=8)
+        yield replace(narrow, stages=stages, tma=False)
+
+
+def _down(block_m: int, tokens: int) -> Iterator[GemmConfig]:
+    if block_m >= 64:  # noqa: PLR2004 -- as above
+        warps = (4, 8) if block_m == 64 else (8,)  # noqa: PLR2004
+        yield replace(PLAIN, group_m=16, warps=8)
+        for tma, stages, group_m, count in product(
+            (True, False), (3, 4), (8, 32), warps
+        ):
+            yield replace(PLAIN, tma=tma, stages=stages, group_m=group_m, warps=count)
+        return
+    yield PLAIN
+    yield replace(PLAIN, stages=5)
+    narrow = replace(PLAIN, swap=True, tma=True)
+    for block_n, stages in product((64, 128), (3, 4, 6, 8)):
+        wide = replace(narrow, block_n=block_n, stages=stages)
+        yield wide
+        if tokens <= SPLIT_TOKENS:
+            yield replace(wide, split_k=2)
+        else:
+            yield replace(wide, group_m=16)
+    for stages in (4, 8):
+        yield replace(narrow, stages=stages, tma=False)
