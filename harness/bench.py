@@ -17,6 +17,7 @@ from dsprof.harness.check import Comparison, compare
 from dsprof.harness.errors import DsprofError
 from dsprof.harness.graph_tracer import Tracer
 from dsprof.harness.launch_span import LaunchSpan
+from dsprof.harness.memory import memory_reason
 from dsprof.harness.records import (
     Cache,
     Measurement,
@@ -63,6 +64,7 @@ class Instruments:
 
     stopwatch: Stopwatch
     tracer: Tracer
+    free_bytes: Callable[[], int]  # of the device's memory
 
 
 class Bench:
@@ -85,6 +87,7 @@ class Bench:
         self._compute_capability = compute_capability
         self._stopwatch = instruments.stopwatch
         self._tracer = instruments.tracer
+        self._free_bytes = instruments.free_bytes
         self._load = load
         self._binder = Binder(device)
         self._reference_sm_clock_mhz = 0
@@ -101,21 +104,35 @@ class Bench:
         """Check and time a point; whatever goes wrong is its status and reason."""
         kernel = self._load(point.kernel)
         work = kernel.workload(point)
-        blank = describe(kernel, work, timer=self._sweep.timer)
+        blank = outline(kernel, work, timer=self._sweep.timer)
         if reason := kernel.capability_reason(self._compute_capability):
-            return _ended(blank, Status.UNSUPPORTED, reason)
+            return _ended(with_cost(blank, kernel, work), Status.UNSUPPORTED, reason)
         binding = self._binder.bind(kernel, point.provider)
         if binding.provider is None:
+            blank = with_cost(blank, kernel, work)
             return _ended(blank, Status.UNAVAILABLE, binding.reason)
         blank = replace(blank, provider=versioned(binding.provider))
-        if reason := kernel.limit_reason(work):
+        limit = kernel.limit_reason(work)
+        # The memory comes before the cost: to count what so many tokens touch would
+        # take the host long.
+        if limit is None and (reason := self._memory_reason(kernel, work, binding)):
             return _ended(blank, Status.OUT_OF_LIMIT, reason)
+        blank = with_cost(blank, kernel, work)
+        if limit is not None:
+            return _ended(blank, Status.OUT_OF_LIMIT, limit)
         try:
             return self._measure(kernel, work, binding, blank)
         except Exception as error:  # noqa: BLE001 -- a kernel may raise anything; it is this point's status
             reason = first_line(error)
             outcome = _ended(blank, Status.FAILED, reason)
             return replace(outcome, context_lost=not self._recover())
+
+    def _memory_reason(
+        self, kernel: Kernel, work: Workload, binding: Binding
+    ) -> str | None:
+        if binding.provider is None:
+            return None
+        return memory_reason(kernel, binding.provider, work, self._free_bytes())
 
     def trace(self, point: Point) -> Traced:
         """Trace the launches of a point that passed its check; its inputs are the same.
@@ -226,8 +243,12 @@ class Bench:
 
 def describe(kernel: Kernel, work: Workload, *, timer: str) -> Measurement:
     """Everything about a point that is known before it runs."""
+    return with_cost(outline(kernel, work, timer=timer), kernel, work)
+
+
+def outline(kernel: Kernel, work: Workload, *, timer: str) -> Measurement:
+    """What is known of a point without a count of its work."""
     m, n, k = kernel.shape(work)
-    cost = kernel.cost(work)
     return Measurement(
         point=work.point,
         status=Status.FAILED,
@@ -237,13 +258,21 @@ def describe(kernel: Kernel, work: Workload, *, timer: str) -> Measurement:
         m=m,
         n=n,
         k=k,
+        timer=timer,
+    )
+
+
+def with_cost(blank: Measurement, kernel: Kernel, work: Workload) -> Measurement:
+    """The row with the analytic work of its point."""
+    cost = kernel.cost(work)
+    return replace(
+        blank,
         flops=cost.flops,
         bytes_read=cost.bytes_read,
         bytes_written=cost.bytes_written,
         distinct_experts=(
             kernel.distinct_experts(work) if kernel.distinct_experts else None
         ),
-        timer=timer,
     )
 
 

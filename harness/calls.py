@@ -21,7 +21,7 @@ from dsprof.harness.signatures import (
 )
 from dsprof.harness.tensors import DeviceTensors
 from dsprof.harness.versions import UNKNOWN, package_version
-from dsprof.kernels.spec import Kernel, Provider, Tensors, Workload, resolve
+from dsprof.kernels.spec import Kernel, Provider, Run, Tensors, Workload, resolve
 
 
 class Package(Protocol):
@@ -171,6 +171,15 @@ def bind_call(
         ended = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         return BoundCall(ended=ended, given=session.given)
     return BoundCall(given=session.given)
+
+
+def prepare_on_stubs(
+    kernel: Kernel, provider: Provider, work: Workload, args: Tensors
+) -> Run:
+    """A prepared run with stubs instead of its package's functions."""
+    session = Session(kernel.name, Installed(provider.package))
+    with _gpu_answers():
+        return provider.prepare(_stub_api(session, provider), work, args)
 
 
 def installed_mismatch(

@@ -80,8 +80,19 @@ class DeviceTensors:
         groups: int = 1,
         top_groups: int = 1,
     ) -> "torch.Tensor":
+        if self._device == "meta":
+            shape = (tokens, top_k)
+            return self._torch.empty(shape, dtype=self._torch.int32, device="meta")
         ids = routed.expert_ids(tokens, experts, top_k, groups, top_groups)
         return self._torch.tensor(ids, device=self._device)
+
+    def router_logits(
+        self, tokens: int, experts: int, top_k: int, groups: int, top_groups: int
+    ) -> "torch.Tensor":
+        if self._device == "meta":
+            return self._torch.empty((tokens, experts), device="meta")
+        logits = routed.router_logits(tokens, experts, top_k, groups, top_groups)
+        return self._torch.tensor(logits, device=self._device)
 
     def _dtype(self, name: str) -> "torch.dtype":
         dtype: torch.dtype = getattr(self._torch, name)

@@ -21,6 +21,7 @@ from dsprof.harness.bench import Bench, Instruments
 from dsprof.harness.clocks import NvmlClocks
 from dsprof.harness.errors import INSTALL_GPU, DsprofError, EnvironmentLacksError
 from dsprof.harness.graph_tracer import GraphTracer
+from dsprof.harness.memory import free_memory
 from dsprof.harness.plain import from_plain, to_plain
 from dsprof.harness.records import Point, Sweep
 from dsprof.harness.timing import GraphStopwatch, TritonStopwatch
@@ -106,7 +107,9 @@ def open_gpu(sweep: Sweep) -> tuple[Bench, Greeting]:
         device="cuda",
         compute_capability=compute_capability,
         instruments=Instruments(
-            stopwatch=stopwatch, tracer=GraphTracer(stopwatch.flush_l2)
+            stopwatch=stopwatch,
+            tracer=GraphTracer(stopwatch.flush_l2),
+            free_bytes=free_memory,
         ),
     )
     reasons = {name: bench.missing_reason(name) for name in sweep.kernels}

@@ -215,6 +215,12 @@ class TensorMaker(Protocol):
         """int32 (tokens, top_k): the routing of this size (``kernels/routed.py``)."""
         ...
 
+    def router_logits(
+        self, tokens: int, experts: int, top_k: int, groups: int, top_groups: int
+    ) -> "torch.Tensor":
+        """FP32 (tokens, experts) that choose experts without a tie (``routed.py``)."""
+        ...
+
 
 def rows_width(work: Workload) -> tuple[int, int, int]:
     """M, N, K of a kernel that works on rows: tokens, row width, 0."""

@@ -23,6 +23,7 @@ from dsprof.harness.records import (
     Cache,
     Phase,
     Point,
+    Status,
     Sweep,
 )
 from dsprof.harness.store import load_profile, refuse_existing
@@ -125,7 +126,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 -- c
         resume=options["resume"],
     )
     profile = run_watched(request, quiet=options["as_json"])
-    _print_result(profile, output, as_json=options["as_json"])
+    print_result(profile, output, as_json=options["as_json"])
     if any(row.status.is_finding for row in profile.measurements):
         ctx.exit(ExitCode.FINDING)
 
@@ -188,7 +189,8 @@ def _print_plan(points: list[Point], kernels: list[Kernel], *, as_json: bool) ->
     click.echo(f"{len(points)} points, {sum(refused.values())} out of limit.")
 
 
-def _print_result(profile: Profile, output: Path, *, as_json: bool) -> None:
+def print_result(profile: Profile, output: Path, *, as_json: bool) -> None:
+    """Print how the run ended; why, where none of its points has a time."""
     statuses = Counter(row.status for row in profile.measurements)
     summary = profile.summary
     if as_json:
@@ -199,6 +201,10 @@ def _print_result(profile: Profile, output: Path, *, as_json: bool) -> None:
         }
         click.echo(json.dumps(result, indent=1))
         return
+    if not statuses[Status.OK]:
+        rows = profile.measurements
+        for reason in dict.fromkeys(f"{row.status}: {row.reason}" for row in rows):
+            click.echo(reason)
     counted = ", ".join(f"{count} {status}" for status, count in statuses.items())
     click.echo(f"{len(profile.measurements)} points: {counted}.")
     if summary is not None:

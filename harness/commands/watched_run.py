@@ -6,11 +6,13 @@ from dsprof.harness.bench import Traced
 from dsprof.harness.errors import UsageError
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import Measurement
-from dsprof.harness.run import RunRequest, points_done, run_sweep
+from dsprof.harness.run import Machine, RunRequest, points_done, run_sweep
 from dsprof.harness.store import load_profile
 
 
-def run_watched(request: RunRequest, *, quiet: bool) -> Profile:
+def run_watched(
+    request: RunRequest, *, quiet: bool, machine: Machine | None = None
+) -> Profile:
     """Run the request under a progress bar on standard error."""
     from rich.console import Console
     from rich.progress import (
@@ -62,7 +64,7 @@ def run_watched(request: RunRequest, *, quiet: bool) -> Profile:
                     )
 
         try:
-            profile = run_sweep(request, watch, watch_trace=watch_trace)
+            profile = run_sweep(request, watch, machine, watch_trace=watch_trace)
         except KeyboardInterrupt:
             raise UsageError(
                 f"Interrupted. What was measured is in {request.output}; "

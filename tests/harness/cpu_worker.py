@@ -10,7 +10,7 @@ import torch  # noqa: F401 -- so that no point's time limit pays for the import
 from dsprof.harness import worker
 from dsprof.harness.bench import Bench, Instruments
 from dsprof.harness.records import Sweep
-from tests.harness.toy import KERNELS, TRACERS, FakeStopwatch
+from tests.harness.toy import FREE_BYTES, KERNELS, TRACERS, FakeStopwatch
 
 GPU_NAME = sys.argv[1] if len(sys.argv) > 1 else "NVIDIA H200"
 TRACER = sys.argv[2] if len(sys.argv) > 2 else "fake"
@@ -21,7 +21,11 @@ def open_cpu(sweep: Sweep) -> tuple[Bench, worker.Greeting]:
         sweep,
         device="cpu",
         compute_capability=(9, 0),
-        instruments=Instruments(stopwatch=FakeStopwatch(), tracer=TRACERS[TRACER]()),
+        instruments=Instruments(
+            stopwatch=FakeStopwatch(),
+            tracer=TRACERS[TRACER](),
+            free_bytes=lambda: FREE_BYTES,
+        ),
         load=KERNELS.__getitem__,
     )
     reasons = {name: bench.missing_reason(name) for name in sweep.kernels}

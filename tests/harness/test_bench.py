@@ -7,7 +7,7 @@ import pytest
 from dsprof.harness.bench import Bench, Instruments, Outcome, describe
 from dsprof.harness.records import Cache, Phase, Point, Status
 from dsprof.harness.sweep import make_sweep
-from tests.harness.toy import KERNELS, FakeStopwatch, FakeTracer
+from tests.harness.toy import FREE_BYTES, KERNELS, FakeStopwatch, FakeTracer
 
 
 @pytest.fixture
@@ -21,7 +21,9 @@ def bench(stopwatch: FakeStopwatch) -> Bench:
         make_sweep(list(KERNELS.values())),
         device="cpu",
         compute_capability=(9, 0),
-        instruments=Instruments(stopwatch=stopwatch, tracer=FakeTracer()),
+        instruments=Instruments(
+            stopwatch=stopwatch, tracer=FakeTracer(), free_bytes=lambda: FREE_BYTES
+        ),
         load=KERNELS.__getitem__,
     )
 
@@ -202,3 +204,19 @@ def test_a_point_that_cannot_be_traced_says_why(bench: Bench) -> None:
     assert traced.launches == ()
     assert traced.reason == "RuntimeError: the kernel refused"
     assert not traced.context_lost
+
+
+def test_a_point_larger_than_the_memory_is_refused_before_it_is_made(
+    bench: Bench, stopwatch: FakeStopwatch
+) -> None:
+    # 8 BF16 columns in and out: 32 bytes a row, 1.6 GB.
+    row = measure(bench, "double", batch_size=50_000_000).measurement
+    assert row.status is Status.OUT_OF_LIMIT
+    assert row.reason == ("needs at least 1.6 GB of memory; the GPU has 1.0 GB free.")
+    assert (row.m, row.n, row.timer) == (50_000_000, 8, "graph")
+    assert stopwatch.calls == 0
+
+
+def test_a_limit_of_the_kernel_comes_before_the_memory(bench: Bench) -> None:
+    row = measure(bench, "limited", batch_size=50_000_000).measurement
+    assert row.reason == "one token only"

@@ -5,6 +5,7 @@ import torch
 
 from dsprof.harness.records import Phase, Point
 from dsprof.harness.tensors import DeviceTensors, poison
+from dsprof.kernels import routed
 
 POINT = Point(kernel="x", op="y", phase=Phase.DECODE, batch_size=4, seq_len=1)
 
@@ -87,6 +88,27 @@ def test_meta_tensors_have_shapes_and_take_no_memory() -> None:
         meta.output(2**20, 2**20, dtype="int32"),
         meta.zeros(2**20, 2**20, dtype="uint8"),
         meta.bytes(2**20, 2**20),
-        meta.expert_ids(2**10, 256, 8),
+        meta.expert_ids(2**40, 256, 8),
+        meta.router_logits(2**40, 256, 8, 8, 4),
     ]
     assert {tensor.device.type for tensor in made} == {"meta"}
+
+
+def test_meta_routing_has_the_shape_and_type_of_the_real_one(
+    make: DeviceTensors,
+) -> None:
+    meta = DeviceTensors("meta", POINT)
+    for real, shape_only in (
+        (make.expert_ids(16, 256, 8), meta.expert_ids(16, 256, 8)),
+        (
+            make.router_logits(16, 256, 8, 8, 4),
+            meta.router_logits(16, 256, 8, 8, 4),
+        ),
+    ):
+        assert (real.shape, real.dtype) == (shape_only.shape, shape_only.dtype)
+
+
+def test_router_logits_choose_the_experts_of_their_size(make: DeviceTensors) -> None:
+    scores = make.router_logits(64, 32, 4, 1, 1).sigmoid()
+    chosen = scores.topk(4, sorted=False).indices.sort().values
+    assert chosen.tolist() == routed.routed_ids(64, 32, 4, 1, 1).tolist()

@@ -15,6 +15,7 @@ import pytest
 from dsprof.harness.bench import Bench, Instruments
 from dsprof.harness.clocks import NvmlClocks
 from dsprof.harness.graph_tracer import GraphTracer
+from dsprof.harness.memory import free_memory
 from dsprof.harness.records import Phase, Point, Status
 from dsprof.harness.sweep import make_sweep
 from dsprof.harness.tensors import DeviceTensors
@@ -195,7 +196,9 @@ def test_the_wrong_answer_of_a_real_kernel_is_not_timed(
         device="cuda",
         compute_capability=(9, 0),
         instruments=Instruments(
-            stopwatch=stopwatch, tracer=GraphTracer(stopwatch.flush_l2)
+            stopwatch=stopwatch,
+            tracer=GraphTracer(stopwatch.flush_l2),
+            free_bytes=free_memory,
         ),
         load=lambda _name: broken,
     )

@@ -32,6 +32,7 @@ from dsprof.kernels.spec import (
 Call = Callable[[Tensors], Tensors]
 
 CRASHING_BATCH = 2
+FREE_BYTES = 10**9  # of the toy GPU's memory
 
 
 class FakeStopwatch:

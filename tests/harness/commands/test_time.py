@@ -6,7 +6,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dsprof.harness.cli import cli
+from dsprof.harness.commands.time import print_result
 from dsprof.harness.errors import EnvironmentLacksError, ExitCode, UsageError
+from dsprof.harness.records import Status
 from dsprof.harness.store import ProfileWriter
 from dsprof.kernels.registry import load_kernel
 from dsprof.kernels.spec import Category
@@ -130,3 +132,20 @@ def test_without_a_gpu_it_says_what_is_missing_and_writes_nothing(
     assert result.exception.exit_code == ExitCode.ENVIRONMENT
     assert "sees no CUDA device" in str(result.exception)
     assert not (tmp_path / "run").exists()
+
+
+def test_where_nothing_was_timed_each_reason_is_said_once(
+    make_profile: Factory,
+    make_measurement: Factory,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reason = "needs at least 661.7 GB of memory; the GPU has 139.8 GB free."
+    refused = make_measurement(status=Status.OUT_OF_LIMIT, reason=reason)
+    print_result(
+        make_profile(measurements=(refused, refused)), Path("run"), as_json=False
+    )
+    said = capsys.readouterr().out
+    assert said.startswith(f"out_of_limit: {reason}\n2 points: 2 out_of_limit.\n")
+    timed = make_profile(measurements=(refused, make_measurement()))
+    print_result(timed, Path("run"), as_json=False)
+    assert reason not in capsys.readouterr().out
