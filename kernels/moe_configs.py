@@ -7,7 +7,7 @@ shape. Nothing is searched when a kernel runs.
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -182,7 +182,7 @@ def _config(number: int, entry: Mapping[str, Any]) -> MoeConfig:
 def _build(cls: Any, where: str, values: Any) -> Any:  # noqa: ANN401 -- one of the classes above, from what a file has
     """Make a dataclass of a table's values, whose keys and types must be its fields."""
     if not isinstance(values, dict):
-        raise TypeError(f"{where} is {values!r}, which is no table")
+        raise ValueError(f"{where} is {values!r}, which is no table")  # noqa: TRY004 -- of a file's content
     types: dict[str, Any] = {field.name: field.type for field in fields(cls)}
     for name, value in values.items():
         if name not in types:
@@ -191,10 +191,11 @@ def _build(cls: Any, where: str, values: Any) -> Any:  # noqa: ANN401 -- one of 
         if types[name] in {int, float, bool, str} and type(value) is not types[name]:
             wanted = types[name].__name__
             raise ValueError(f"{where}: {name} is {value!r}, which is no {wanted}")
+    for field in fields(cls):
+        if field.default is MISSING and field.name not in values:
+            raise ValueError(f"{where}: {field.name} is missing")
     try:
         return cls(**values)
-    except TypeError as error:
-        raise ValueError(f"{where}: {str(error).partition(' ')[2]}") from None
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
 

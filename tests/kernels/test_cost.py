@@ -132,6 +132,9 @@ EXPERT_FORMULAS = {
     ("fp8_moe", "experts (fused)"): Formula(
         Datapath.FP8_TENSOR, 704_643_072, 28_720, 44_050_944
     ),
+    ("triton_fp8_moe", "experts (fused)"): Formula(
+        Datapath.FP8_TENSOR, 704_643_072, 28_720, 44_050_944
+    ),
 }
 
 
@@ -148,6 +151,24 @@ def test_only_experts_that_get_a_row_count_their_weights(
         cost.bytes_read + cost.bytes_written
         == formula.bytes_per_token * tokens + formula.fixed_bytes * busy
     )
+
+
+@pytest.mark.parametrize("tokens", TOKENS)
+@pytest.mark.parametrize("name", ["fp8_moe", "triton_fp8_moe"])
+def test_routed_experts_count_those_that_their_logits_choose(
+    name: str, tokens: int
+) -> None:
+    kernel = load_kernel(name)
+    work = workload(name, "routed experts", tokens)
+    cost = kernel.cost(work)
+    busy = len(set(routed.routed_ids(tokens).ravel().tolist()))
+    assert cost.flops == {Datapath.FP8_TENSOR: 704_643_072 * tokens}
+    # 7168 BF16 and 256 FP32 logits in, 7168 BF16 out.
+    assert cost.bytes_read + cost.bytes_written == (
+        44_050_944 * busy + (14_336 + 1_024 + 14_336) * tokens
+    )
+    assert kernel.distinct_experts is not None
+    assert kernel.distinct_experts(work) == busy
 
 
 @pytest.mark.parametrize("tokens", TOKENS)

@@ -1,0 +1,63 @@
+"""Both pipelines of the experts on a GPU, at the edges of what routing may do."""
+
+import pytest
+import torch
+
+from dsprof.harness.binding import load_providers
+from dsprof.harness.check import compare
+from dsprof.harness.records import Phase, Point
+from dsprof.harness.tensors import DeviceTensors
+from dsprof.kernels.registry import load_kernel
+from dsprof.kernels.spec import Kernel, Tensors, Workload
+
+pytestmark = pytest.mark.gpu
+
+NAMES = ("fp8_moe", "triton_fp8_moe")
+OPS = ("experts (fused)", "routed experts")
+
+
+def made(name: str, op: str, tokens: int) -> tuple[Kernel, Workload, Tensors]:
+    kernel = load_kernel(name)
+    point = Point(kernel=name, op=op, phase=Phase.DECODE, batch_size=tokens, seq_len=1)
+    work = kernel.workload(point)
+    return kernel, work, kernel.make_inputs(work, DeviceTensors("cuda", point))
+
+
+def check(kernel: Kernel, work: Workload, args: Tensors) -> None:
+    expected = kernel.reference(work, args)
+    [binding], _ = load_providers(kernel, kernel.providers)
+    assert binding.provider is not None
+    run = binding.provider.prepare(binding.api, work, args)
+    for _ in range(2):  # with the workspace as the first call left it
+        args["out"].fill_(float("nan"))
+        result = compare(kernel, work, args, run(), expected)
+        assert result.passed, (result.error, result.problem)
+
+
+@pytest.mark.parametrize("tokens", [1, 7, 33, 129, 901])
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("name", NAMES)
+def test_any_number_of_tokens_gives_the_reference(
+    name: str, op: str, tokens: int
+) -> None:
+    check(*made(name, op, tokens))
+
+
+@pytest.mark.parametrize("tokens", [1, 19, 300])
+@pytest.mark.parametrize("name", NAMES)
+def test_experts_with_all_tokens_and_with_none_give_the_reference(
+    name: str, tokens: int
+) -> None:
+    kernel, work, args = made(name, OPS[0], tokens)
+    ids = torch.tensor([255, 0, 3, 17, 100, 101, 200, 31], dtype=torch.int32)
+    args["topk_ids"].copy_(ids.cuda())
+    check(kernel, work, args)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_expert_of_every_token_gives_the_reference(name: str) -> None:
+    kernel, work, args = made(name, OPS[0], 150)
+    others = args["topk_ids"][:, 1:]
+    others[others == 7] = 8  # no token has an expert twice
+    args["topk_ids"][:, 0] = 7
+    check(kernel, work, args)
