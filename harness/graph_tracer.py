@@ -74,6 +74,7 @@ class GraphTracer:
         """Capture the call and trace TRACED_CALLS replays of it."""
         import torch
 
+        torch.cuda.synchronize()  # the arguments were made on another stream
         with torch.cuda.stream(self._stream):
             call()
             torch.cuda.synchronize()
