@@ -9,11 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+from dsprof.kernels import moe_wgmma
 from dsprof.kernels.moe_configs import GemmConfig, Implementation
 
 # Rows an expert on average up to which blocks of so many rows are worth a try.
 BLOCKS = ((2.0, (16,)), (8.0, (16, 32)), (24.0, (16, 32, 64)), (96.0, (64, 128)))
 LARGE_BLOCKS = (128,)
+WGMMA_ROWS = 12.0  # from here on, tiles of 64 rows may be worth their padding
+TMA_CAPABILITY = (9, 0)
 SPLIT_TOKENS = 8  # of more tokens, tiles without splits fill every SM
 
 PLAIN = GemmConfig(
@@ -38,12 +41,25 @@ class Candidates:
     down: Sequence[GemmConfig]
 
 
+# Its tiles are fixed: 64 or 128 rows, 256 columns, 128 bytes of a row a step.
+WGMMA = Candidates(
+    block_m=moe_wgmma.BLOCK_ROWS,
+    implementation=Implementation.WGMMA,
+    gate_up=[replace(PLAIN, tma=True, stages=3, group_m=m) for m in (4, 2, 8, 16)],
+    down=[
+        replace(PLAIN, tma=True, stages=stages, group_m=m)
+        for stages, m in product((4, 3), (4, 2, 8, 16))
+    ],
+)
+
+
 def candidates(
-    rows_per_expert: float, tokens: int, *, has_tma: bool
+    rows_per_expert: float, tokens: int, *, capability: tuple[int, int]
 ) -> list[Candidates]:
-    """Every size of blocks that is worth a try for so many rows."""
+    """Every size of blocks that is worth a try for so many rows on such a GPU."""
+    has_tma = capability >= TMA_CAPABILITY
     sizes = next((b for most, b in BLOCKS if rows_per_expert <= most), LARGE_BLOCKS)
-    return [
+    found = [
         Candidates(
             block_m=size,
             gate_up=_unique(_gate_up(size, tokens), has_tma=has_tma),
@@ -51,6 +67,9 @@ def candidates(
         )
         for size in sizes
     ]
+    if capability != moe_wgmma.COMPUTE_CAPABILITY or rows_per_expert < WGMMA_ROWS:
+        return found
+    return [WGMMA] if sizes == LARGE_BLOCKS else [*found, WGMMA]
 
 
 def _unique(found: Iterator[GemmConfig], *, has_tma: bool) -> list[GemmConfig]:

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 # Another order of the sums moves some values to the next FP8 code. On the inputs here a
 # wrong scale or tile is off by tens of percent.
 MAX_RMS_SHARE = 0.02
-TMA_CAPABILITY = (9, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,8 +211,8 @@ def tune(
             deadline_s=deadline_s,
             say=say,
         )
-        has_tma = (device.major, device.minor) >= TMA_CAPABILITY
-        sizes = candidates(rows_per_expert(work), count, has_tma=has_tma)
+        capability = (device.major, device.minor)
+        sizes = candidates(rows_per_expert(work), count, capability=capability)
         total_us, best = min(map(size.tune, sizes), key=lambda tuned: tuned[0])
         say(f"{count:>6} both GEMMs {total_us:.1f} us in blocks of {best.block_m}")
         shape = pipeline.shape_of(work)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dsprof.kernels import blocks, fp8, grouped, moe, moe_configs, moe_gemm
+from dsprof.kernels import blocks, fp8, grouped, moe, moe_configs, moe_gemm, moe_wgmma
 from dsprof.kernels.moe_configs import Implementation, MoeConfig
 from dsprof.kernels.spec import (
     Category,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DTYPE = "float8_e4m3fn"
 OURS = "dsprof.kernels.experts._fused_moe_kernel"
+ON_HOPPER = "dsprof.kernels.experts._fused_moe_wgmma"
 
 QUANTIZED_GROUPS = 16  # of 128 values, a program of quantize_rows
 SUMMED_COLUMNS = 1024  # a program of sum_rows: 16 bytes a thread and row
@@ -61,22 +62,16 @@ class Gemms:
 
 
 def portable(api: Any, job: Job) -> Gemms:  # noqa: ANN401 -- loaded symbols
-    """Bind the GEMMs of ``_fused_moe_kernel``, which gather rows where they lie."""
-    import torch
-
-    inner, assignments = job.work["intermediate"], len(job.out)
-    device = job.x.device
-    codes = torch.empty(assignments, inner, dtype=job.x.dtype, device=device)
-    scales = torch.empty(assignments, inner // fp8.GROUP, device=device)
-    first = moe_gemm.Operands(
-        a=job.x, a_scales=job.x_scales, b=job.w1, b_scales=job.w1_scales
-    )
-    second = moe_gemm.Operands(
-        a=codes, a_scales=scales, b=job.w2, b_scales=job.w2_scales
-    )
+    """Bind the GEMMs of ``_fused_moe_kernel``, for any GPU and few rows."""
+    first, second = _operands(job)
     return Gemms(
         gate_up=moe_gemm.bind_gate_up(
-            api.fused_moe_silu, first, job.rows, job.config.gate_up, codes, scales
+            api.fused_moe_silu,
+            first,
+            job.rows,
+            job.config.gate_up,
+            second.a,
+            second.a_scales,
         ),
         down=moe_gemm.bind_gemm(
             api.fused_moe, second, job.rows, job.config.down, job.out, is_weighted=True
@@ -84,8 +79,56 @@ def portable(api: Any, job: Job) -> Gemms:  # noqa: ANN401 -- loaded symbols
     )
 
 
+def wgmma(api: Any, job: Job) -> Gemms:  # noqa: ANN401 -- loaded symbols
+    """Bind the GEMMs of ``_fused_moe_wgmma``, for Hopper and many rows."""
+    first, second = _operands(job)
+    tiles = moe_wgmma.make_tiles(job.rows)
+    pair = moe_wgmma.bind_pairing(api.pair_blocks, job.rows, tiles)
+    gate_up = moe_wgmma.bind_gate_up(
+        api.fused_moe_wgmma,
+        first,
+        job.rows,
+        tiles,
+        job.config.gate_up,
+        second.a,
+        second.a_scales,
+    )
+
+    def pair_and_gate_up() -> None:
+        pair()
+        gate_up()
+
+    down = moe_wgmma.bind_gemm(
+        api.fused_moe_wgmma,
+        second,
+        job.rows,
+        tiles,
+        job.config.down,
+        job.out,
+        is_weighted=True,
+    )
+    return Gemms(gate_up=pair_and_gate_up, down=down)
+
+
+def _operands(job: Job) -> tuple[moe_gemm.Operands, moe_gemm.Operands]:
+    """Both GEMMs' operands: gathered where they lie, in the assignments' order."""
+    import torch
+
+    inner, assignments = job.work["intermediate"], len(job.out)
+    device = job.x.device
+    codes = torch.empty(assignments, inner, dtype=job.x.dtype, device=device)
+    scales = torch.empty(assignments, inner // fp8.GROUP, device=device)
+    return (
+        moe_gemm.Operands(
+            a=job.x, a_scales=job.x_scales, b=job.w1, b_scales=job.w1_scales
+        ),
+        moe_gemm.Operands(a=codes, a_scales=scales, b=job.w2, b_scales=job.w2_scales),
+    )
+
+
 IMPLEMENTATIONS: dict[Implementation, Callable[[Any, Job], Gemms]] = {
     Implementation.PORTABLE: portable,
+    Implementation.WGMMA: wgmma,
 }
 
 
@@ -248,6 +291,8 @@ KERNEL = Kernel(
                 f"{OURS}:fused_moe_silu",
                 f"{OURS}:quantize_rows",
                 f"{OURS}:sum_rows",
+                f"{ON_HOPPER}:pair_blocks",
+                f"{ON_HOPPER}:fused_moe_wgmma",
             ),
             prepare=prepare,
         ),

@@ -31,27 +31,39 @@ def test_a_tuned_entry_replaces_that_of_its_gpu_shape_and_rows() -> None:
 
 
 @pytest.mark.parametrize("tokens", [1, 8, 32, 128, 512, 2048, 16384])
-@pytest.mark.parametrize("has_tma", [True, False])
+@pytest.mark.parametrize("capability", [(9, 0), (8, 9)])
 def test_few_enough_candidates_are_tried_and_none_twice(
-    tokens: int, *, has_tma: bool
+    tokens: int, capability: tuple[int, int]
 ) -> None:
-    tried = candidates(tokens * 8 / 256, tokens, has_tma=has_tma)
+    tried = candidates(tokens * 8 / 256, tokens, capability=capability)
     assert tried
     for size in tried:
         for configs in (size.gate_up, size.down):
             assert 3 <= len(configs) <= 24
             assert len(set(configs)) == len(configs)
-            assert has_tma or not any(config.tma for config in configs)
+            assert capability >= (9, 0) or not any(c.tma for c in configs)
         # With FP8 the activation's columns are one scale group.
         assert {config.block_n for config in size.gate_up} == {128}
 
 
 def test_more_rows_are_tried_in_larger_blocks() -> None:
     sizes = [
-        [size.block_m for size in candidates(rows, 999, has_tma=True)]
+        [size.block_m for size in candidates(rows, 999, capability=(10, 0))]
         for rows in (0.03, 4, 16, 64, 500)
     ]
     assert sizes == [[16], [16, 32], [16, 32, 64], [64, 128], [128]]
+
+
+def test_tiles_for_hopper_are_tried_there_alone_and_for_many_rows() -> None:
+    def tried(rows: float, capability: tuple[int, int]) -> set[Implementation]:
+        found = candidates(rows, 999, capability=capability)
+        return {size.implementation for size in found}
+
+    both = {Implementation.PORTABLE, Implementation.WGMMA}
+    assert tried(4, (9, 0)) == {Implementation.PORTABLE}
+    assert tried(32, (9, 0)) == both
+    assert tried(500, (9, 0)) == {Implementation.WGMMA}
+    assert tried(500, (10, 0)) == {Implementation.PORTABLE}
 
 
 def test_the_difference_is_a_share_of_what_is_expected() -> None:
