@@ -106,6 +106,19 @@ class StubClass:
         return self._session.stub_method(self._symbol, name)
 
 
+class StubLaunch:
+    """Device code of dsprof's own: takes any grid and arguments, and computes nothing.
+
+    Without a GPU the real one would end the call before what it launches next.
+    """
+
+    def __getitem__(self, _grid: object) -> "StubLaunch":
+        return self
+
+    def __call__(self, *_args: object, **_kwargs: object) -> None:
+        """Launch nothing."""
+
+
 class Session:
     """One call of one kernel against one package."""
 
@@ -223,12 +236,17 @@ def _is_missing(symbol: str) -> bool:
 
 
 def _stub_api(session: Session, provider: Provider) -> SimpleNamespace:
-    """Stubs under the names of ``Provider.load``; other packages' are the real ones."""
+    """Stubs under the names of ``Provider.load``; other packages' are the real ones.
+
+    Beside a package's functions, device code of our own is not launched.
+    """
     api: dict[str, object] = {}
     for symbol in provider.symbols:
         name = symbol.partition(":")[2].split(".")[0]
         if package_of(symbol) == provider.package:
             api[name] = session.stub(symbol)
+        elif package_of(symbol) == "dsprof":
+            api[name] = StubLaunch()
         else:
             api[name] = resolve(symbol)
     return SimpleNamespace(**api)

@@ -17,7 +17,9 @@ BLOCKS = ((2.0, (16,)), (8.0, (16, 32)), (24.0, (16, 32, 64)), (96.0, (64, 128))
 LARGE_BLOCKS = (128,)
 WGMMA_ROWS = 12.0  # from here on, tiles of 64 rows may be worth their padding
 TMA_CAPABILITY = (9, 0)
+WIDE = 64  # rows of a block that fill Hopper's tensor cores
 SPLIT_TOKENS = 8  # of more tokens, tiles without splits fill every SM
+TAIL_TOKENS = 64  # of more, the last tiles, on some SMs only, are a small share
 
 PLAIN = GemmConfig(
     block_n=128,
@@ -29,6 +31,7 @@ PLAIN = GemmConfig(
     swap=False,
     tma=False,
 )
+NARROW = replace(PLAIN, swap=True, tma=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +65,14 @@ def candidates(
     found = [
         Candidates(
             block_m=size,
-            gate_up=_unique(_gate_up(size, tokens), has_tma=has_tma),
-            down=_unique(_down(size, tokens), has_tma=has_tma),
+            gate_up=_unique(
+                _wide_gate_up(size) if size >= WIDE else _narrow_gate_up(tokens),
+                has_tma=has_tma,
+            ),
+            down=_unique(
+                _wide_down(size) if size >= WIDE else _narrow_down(tokens),
+                has_tma=has_tma,
+            ),
         )
         for size in sizes
     ]
@@ -76,44 +85,51 @@ def _unique(found: Iterator[GemmConfig], *, has_tma: bool) -> list[GemmConfig]:
     return list(dict.fromkeys(c for c in found if has_tma or not c.tma))
 
 
-def _gate_up(block_m: int, tokens: int) -> Iterator[GemmConfig]:
-    if block_m >= 64:  # noqa: PLR2004 -- rows that fill Hopper's tensor cores
-        yield replace(PLAIN, group_m=16, warps=8)
-        for tma, stages, group_m in product((True, False), (3, 4), (8, 32)):
-            yield replace(PLAIN, tma=tma, stages=stages, group_m=group_m, warps=8)
-        return
+def _wide_gate_up(block_m: int) -> Iterator[GemmConfig]:
+    yield replace(PLAIN, group_m=16, warps=8)
+    for tma, stages, group_m in product((True, False), (3, 4), (8, 32)):
+        yield replace(PLAIN, tma=tma, stages=stages, group_m=group_m, warps=8)
+    if block_m == WIDE:  # swapped, more rows would not fit into registers
+        for stages in (3, 4):
+            yield replace(NARROW, stages=stages, group_m=8, warps=8)
+
+
+def _narrow_gate_up(tokens: int) -> Iterator[GemmConfig]:
     yield PLAIN
     yield replace(PLAIN, stages=5)
-    narrow = replace(PLAIN, swap=True, tma=True)
     if tokens <= SPLIT_TOKENS:
         for stages, split_k in product((2, 3, 4, 6), (1, 2, 4, 7)):
-            yield replace(narrow, stages=stages, split_k=split_k)
+            yield replace(NARROW, stages=stages, split_k=split_k)
     else:
         for stages, group_m in product((2, 3, 4, 5, 6), (1, 16)):
-            yield replace(narrow, stages=stages, group_m=group_m)
+            yield replace(NARROW, stages=stages, group_m=group_m)
+    if SPLIT_TOKENS < tokens <= TAIL_TOKENS:
+        for stages, split_k in product((3, 6), (2, 4)):
+            yield replace(NARROW, stages=stages, split_k=split_k)
     for stages in (3, 6):
-        yield replace(narrow, stages=stages, warps=8)
-        yield replace(narrow, stages=stages, tma=False)
+        yield replace(NARROW, stages=stages, warps=8)
+        yield replace(NARROW, stages=stages, tma=False)
 
 
-def _down(block_m: int, tokens: int) -> Iterator[GemmConfig]:
-    if block_m >= 64:  # noqa: PLR2004 -- as above
-        warps = (4, 8) if block_m == 64 else (8,)  # noqa: PLR2004
-        yield replace(PLAIN, group_m=16, warps=8)
-        for tma, stages, group_m, count in product(
-            (True, False), (3, 4), (8, 32), warps
-        ):
-            yield replace(PLAIN, tma=tma, stages=stages, group_m=group_m, warps=count)
-        return
+def _wide_down(block_m: int) -> Iterator[GemmConfig]:
+    yield replace(PLAIN, group_m=16, warps=8)
+    for tma, stages, group_m in product((True, False), (3, 4), (8, 32)):
+        wide = replace(PLAIN, tma=tma, stages=stages, group_m=group_m, warps=8)
+        yield wide
+        if block_m == WIDE:
+            yield replace(wide, warps=4)
+    if block_m == WIDE:
+        for stages in (3, 4):
+            yield replace(NARROW, stages=stages, group_m=8, warps=8)
+
+
+def _narrow_down(tokens: int) -> Iterator[GemmConfig]:
     yield PLAIN
     yield replace(PLAIN, stages=5)
-    narrow = replace(PLAIN, swap=True, tma=True)
     for block_n, stages in product((64, 128), (3, 4, 6, 8)):
-        wide = replace(narrow, block_n=block_n, stages=stages)
-        yield wide
-        if tokens <= SPLIT_TOKENS:
-            yield replace(wide, split_k=2)
-        else:
-            yield replace(wide, group_m=16)
+        config = replace(NARROW, block_n=block_n, stages=stages)
+        yield config
+        is_tiny = tokens <= SPLIT_TOKENS
+        yield replace(config, split_k=2) if is_tiny else replace(config, group_m=16)
     for stages in (4, 8):
-        yield replace(narrow, stages=stages, tma=False)
+        yield replace(NARROW, stages=stages, tma=False)

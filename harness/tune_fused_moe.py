@@ -92,8 +92,7 @@ class Size:
         """Fill the row list and quantise the tokens, once for all candidates."""
         job = pipeline.make_job(self.work, self.args, config)
         ids, weights = moe.route(self.api.moe_fused_gate, self.work, self.args)
-        pipeline.bind_align(self.api, self.work, job.rows)(ids)
-        pipeline.quantize(self.api, self.args["x"], job)
+        pipeline.bind_list_and_quantize(self.api, self.args["x"], job)(ids)
         return job, weights
 
     def _gemms(self, job: pipeline.Job, config: MoeConfig) -> pipeline.Gemms:

@@ -31,6 +31,9 @@ OURS = "dsprof.kernels.experts._fused_moe_kernel"
 ON_HOPPER = "dsprof.kernels.experts._fused_moe_wgmma"
 
 QUANTIZED_GROUPS = 16  # of 128 values, a program of quantize_rows
+# Assignments that one program lists while others quantise: comparing each with each
+# takes it less than the two launches of the op that lists any number.
+LEAST_LISTED, MOST_LISTED = 16, 64
 SUMMED_COLUMNS = 1024  # a program of sum_rows: 16 bytes a thread and row
 
 
@@ -164,14 +167,13 @@ def bind(
     """Bind the pipeline in one configuration; the tuner tries many."""
     job = make_job(work, args, config)
     gemms = IMPLEMENTATIONS[config.implementation](api, job)
-    align = bind_align(api, work, job.rows)
+    list_and_quantize = bind_list_and_quantize(api, args["x"], job)
 
     def run() -> Tensors:
         topk_ids, topk_weights = args["topk_ids"], args["topk_weights"]
         if moe.is_routed(work):
             topk_ids, topk_weights = moe.route(api.moe_fused_gate, work, args)
-        align(topk_ids)
-        quantize(api, args["x"], job)
+        list_and_quantize(topk_ids)
         gemms.gate_up()
         gemms.down(topk_weights)
         add_rows(api, job, args["out"])
@@ -212,16 +214,55 @@ def make_job(work: Workload, args: Tensors, config: MoeConfig) -> Job:
     )
 
 
-def bind_align(
+def bind_list_and_quantize(
     api: Any,  # noqa: ANN401 -- loaded symbols
-    work: Workload,
-    rows: moe_gemm.RowList,
+    x: "torch.Tensor",
+    job: Job,
 ) -> "Callable[[torch.Tensor], None]":
-    """Bind moe_align_block_size, which fills the row list from ids (tokens, top_k)."""
+    """Bind what fills the row list from ids (tokens, top_k) and quantises tokens."""
+    groups = job.x_scales.numel()
+    programs = -(-groups // QUANTIZED_GROUPS)
+    quantized = (x, job.x, job.x_scales, groups)
+    constants = {
+        "GROUPS": QUANTIZED_GROUPS,
+        "IS_INTERPRETED": x.device.type == "cpu",
+    }
+    rows, assignments = job.rows, len(job.out)
+    if assignments <= MOST_LISTED:
+
+        def both(topk_ids: "torch.Tensor") -> None:
+            api.quantize_and_list_rows[programs + 1,](
+                *quantized,
+                topk_ids,
+                rows.sorted_token_ids,
+                rows.expert_ids,
+                rows.num_tokens_post_padded,
+                assignments,
+                len(rows.sorted_token_ids),
+                LISTED=max(LEAST_LISTED, 1 << (assignments - 1).bit_length()),
+                BLOCK_M=rows.block_rows,
+                **constants,
+            )
+
+        return both
+    align = _bind_align(api, job)
+
+    def one_by_one(topk_ids: "torch.Tensor") -> None:
+        align(topk_ids)
+        api.quantize_rows[programs,](*quantized, **constants)
+
+    return one_by_one
+
+
+def _bind_align(
+    api: Any,  # noqa: ANN401 -- loaded symbols
+    job: Job,
+) -> "Callable[[torch.Tensor], None]":
+    """Bind moe_align_block_size, which fills the row list from ids."""
     import torch
 
-    counted = work["experts"] + 1
-    cumsum = torch.zeros(counted + 1, dtype=torch.int32, device=rows.expert_ids.device)
+    rows, counted = job.rows, job.work["experts"] + 1
+    cumsum = torch.zeros(counted + 1, dtype=torch.int32, device=job.x.device)
 
     def align(topk_ids: "torch.Tensor") -> None:
         api.moe_align_block_size(
@@ -236,18 +277,6 @@ def bind_align(
         )
 
     return align
-
-
-def quantize(api: Any, x: "torch.Tensor", job: Job) -> None:  # noqa: ANN401 -- loaded symbols
-    groups = job.x_scales.numel()
-    api.quantize_rows[-(-groups // QUANTIZED_GROUPS),](
-        x,
-        job.x,
-        job.x_scales,
-        groups,
-        GROUPS=QUANTIZED_GROUPS,
-        IS_INTERPRETED=x.device.type == "cpu",
-    )
 
 
 def add_rows(api: Any, job: Job, out: "torch.Tensor") -> None:  # noqa: ANN401 -- loaded symbols
@@ -290,6 +319,7 @@ KERNEL = Kernel(
                 f"{OURS}:fused_moe",
                 f"{OURS}:fused_moe_silu",
                 f"{OURS}:quantize_rows",
+                f"{OURS}:quantize_and_list_rows",
                 f"{OURS}:sum_rows",
                 f"{ON_HOPPER}:pair_blocks",
                 f"{ON_HOPPER}:fused_moe_wgmma",

@@ -13,7 +13,7 @@ from dsprof.harness.calls import (
     some_result,
 )
 from dsprof.harness.checks.subject import Subject
-from dsprof.harness.signatures import Release
+from dsprof.harness.signatures import Release, recorded_releases
 from dsprof.kernels.registry import load_kernel
 from dsprof.kernels.spec import Provider, Run, Tensors, Workload
 
@@ -166,6 +166,15 @@ def test_what_a_stub_returns_unpacks_as_the_function_says(
     assert len(result) == count
     assert some_result("()") is None
     assert some_result("int") == 1
+
+
+def test_device_code_of_our_own_does_not_end_a_call_before_the_packages_ops() -> None:
+    kernel = load_kernel("triton_fp8_moe")
+    [wheel] = [r for r in recorded_releases() if r.name == "sglang-kernel 0.4.4"]
+    _, routed = Subject(kernel).solved()
+    bound = bind_call(kernel, kernel.providers[0], routed.work, routed.args, wheel)
+    assert (bound.mismatch, bound.ended) == ("", "")
+    assert list(bound.given) == ["torch.ops.sgl_kernel:moe_fused_gate.default"]
 
 
 def test_an_installed_package_has_what_can_be_imported() -> None:

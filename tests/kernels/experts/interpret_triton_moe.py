@@ -16,7 +16,13 @@ import torch
 from dsprof.harness.records import Phase, Point
 from dsprof.harness.tensors import DeviceTensors
 from dsprof.kernels import blocks, moe_gemm
-from dsprof.kernels.experts.triton_fp8_moe import KERNEL, bind
+from dsprof.kernels.experts.triton_fp8_moe import (
+    KERNEL,
+    MOST_LISTED,
+    bind,
+    bind_list_and_quantize,
+    make_job,
+)
 from dsprof.kernels.moe_configs import GemmConfig, Implementation, MoeConfig
 from dsprof.kernels.selection import route
 from dsprof.kernels.spec import Tensors, Workload, resolve
@@ -62,12 +68,16 @@ OPTIONS = {
     ),
 }
 
+# Assignments, experts and rows of a block that the quantising launch lists.
+LISTS = ((2, 4, 16), (33, 1, 32), (64, 9, 16), (24, 5, 64))
+
 # Tokens' experts, two of eight: what routing may do. Interpreting is slow.
 IDS = {
     "one token": torch.tensor([[3, 0]]),
     "an expert for every token": torch.tensor([[7, 1], [7, 2], [7, 1]]),
-    "all tokens to the same experts": torch.tensor([[5, 2]]).repeat(17, 1),
+    "all tokens to the same experts": torch.tensor([[5, 2]]).repeat(33, 1),
 }
+LIST_TENSORS = ("sorted_token_ids", "expert_ids", "num_tokens_post_padded")
 BF16_TOKENS = 5
 OF_OPTIONS = "an expert for every token"
 
@@ -151,6 +161,23 @@ def run_bf16() -> torch.Tensor:
     return out
 
 
+def listed_ids(assignments: int, experts: int) -> torch.Tensor:
+    random = torch.Generator().manual_seed(assignments)
+    ids = torch.randint(experts, (assignments, 1), generator=random)
+    return ids.int()
+
+
+def run_list(assignments: int, experts: int, block_rows: int) -> list[torch.Tensor]:
+    """The row list of a job that has nothing else: assignment and expert of blocks."""
+    work = workload(FUSED, assignments)
+    work = replace(work, axes={**work.axes, "experts": experts, "top_k": 1, "n": 128})
+    args = make_args(work)
+    job = make_job(work, args, replace(CONFIG, block_m=block_rows))
+    bind_list_and_quantize(api(), args["x"], job)(listed_ids(assignments, experts))
+    rows = job.rows
+    return [rows.sorted_token_ids, rows.expert_ids, rows.num_tokens_post_padded]
+
+
 def run_twice(work: Workload, args: Tensors, config: MoeConfig) -> torch.Tensor:
     """Run again with the same workspace, as a graph does."""
     call = bind(api(), work, args, config)
@@ -171,6 +198,10 @@ def main() -> None:
     work = workload(ROUTED, 2)
     outputs["routed", ""] = run(work, make_args(work), CONFIG)
     outputs["bf16", ""] = run_bf16()
+    for case in LISTS:
+        assert case[0] <= MOST_LISTED
+        for name, tensor in zip(LIST_TENSORS, run_list(*case), strict=True):
+            outputs[name, str(case)] = tensor
     torch.save(outputs, Path(sys.argv[1]))
 
 

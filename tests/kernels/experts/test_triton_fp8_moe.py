@@ -7,16 +7,19 @@ import pytest
 import torch
 
 from dsprof.harness.check import Comparison, compare
-from dsprof.kernels import fp8
+from dsprof.kernels import blocks, fp8
 from dsprof.kernels.experts.triton_fp8_moe import KERNEL, config_for
 from dsprof.kernels.spec import Tensors, Workload
 from tests.kernels.experts.interpret_triton_moe import (
     BF16_TOKENS,
     IDS,
+    LIST_TENSORS,
+    LISTS,
     OF_OPTIONS,
     OPTIONS,
     ROUTED,
     bf16_operands,
+    listed_ids,
     make_args,
     with_ids,
     workload,
@@ -76,6 +79,21 @@ def test_another_routing_is_caught(interpreted: Outputs) -> None:
     work, args = with_ids(OF_OPTIONS)
     other = args | {"topk_ids": args["topk_ids"].roll(1, 0)}
     assert not compared(work, other, interpreted["option", "plain"]).passed
+
+
+@pytest.mark.parametrize("case", LISTS)
+def test_few_assignments_are_listed_by_expert_and_in_their_order(
+    interpreted: Outputs, case: tuple[int, int, int]
+) -> None:
+    assignments, experts, block_rows = case
+    rows, expert_ids, in_use = (interpreted[name, str(case)] for name in LIST_TENSORS)
+    expected = blocks.align(
+        listed_ids(assignments, experts), experts, block_rows, len(rows)
+    )
+    assert torch.equal(rows, expected[0])
+    used = int(expected[2]) // block_rows
+    assert torch.equal(expert_ids[:used], expected[1][:used])
+    assert torch.equal(in_use, expected[2])
 
 
 def test_in_bf16_the_first_gemm_activates_and_does_not_quantise(
