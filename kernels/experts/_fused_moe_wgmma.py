@@ -174,7 +174,8 @@ def _copy(
         rows = BLOCK_M * (1 + packed % 2)
         ids = sorted_token_ids + block * BLOCK_M
         # A row of padding reads another's; what comes of it is not written.
-        row = gl.load(ids + wide_row, mask=wide_row < rows, other=0)
+        row = gl.load(ids + wide_row, mask=wide_row < rows, other=assignments)
+        is_row = row < assignments  # others are filled with zeros
         row = gl.minimum(row, assignments - 1) // ROWS_PER_A
         source = a + (row * k)[:, None] + depth[None, :]
         row = gl.load(ids + flat_row, mask=flat_row < rows, other=0)
@@ -199,7 +200,7 @@ def _copy(
             async_copy.async_copy_global_to_shared(
                 a_tiles.index(stage),
                 source + step * BLOCK_K,
-                mask=(wide_row < rows)[:, None],
+                mask=is_row[:, None],
             )
             async_copy.async_copy_global_to_shared(
                 scale_tiles.index(stage), scale_source + step
