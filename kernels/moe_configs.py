@@ -86,6 +86,7 @@ class MoeConfig:
     implementation: Implementation
     gate_up: GemmConfig
     down: GemmConfig
+    overlap: bool = False  # launch each kernel while the one ahead of it runs
     gpu: str = ""  # as the driver names it; any if empty
     shape: Shape | None = None  # any if None
 

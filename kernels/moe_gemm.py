@@ -55,6 +55,7 @@ def bind_gemm(  # noqa: PLR0913 -- what a GEMM is
     out: "torch.Tensor",
     *,
     is_weighted: bool,
+    overlap: bool = False,
 ) -> "Callable[[torch.Tensor], object]":
     """Bind ``fused_moe``; the call takes the routing weights (assignments).
 
@@ -71,6 +72,7 @@ def bind_gemm(  # noqa: PLR0913 -- what a GEMM is
             topk_weights=topk_weights,
             MUL_ROUTED_WEIGHT=is_weighted,
             **common,
+            **launch_options(overlap=overlap),
         )
 
     return call
@@ -83,6 +85,8 @@ def bind_gate_up(  # noqa: PLR0913, PLR0917 -- what a GEMM is
     config: GemmConfig,
     out: "torch.Tensor",
     out_scales: "torch.Tensor",
+    *,
+    overlap: bool = False,
 ) -> Callable[[], object]:
     """Bind ``fused_moe_silu``: silu(gate) * up of each assignment, into ``out``.
 
@@ -93,7 +97,22 @@ def bind_gate_up(  # noqa: PLR0913, PLR0917 -- what a GEMM is
     common = _arguments(operands, rows, config, out, n=n, tiles=2)
     grid = common.pop("grid")
     tensors = _pointers(operands, config)
-    return partial(kernel[grid], *tensors, out=out, out_scales=out_scales, **common)
+    return partial(
+        kernel[grid],
+        *tensors,
+        out=out,
+        out_scales=out_scales,
+        **common,
+        **launch_options(overlap=overlap),
+    )
+
+
+def launch_options(*, overlap: bool) -> dict[str, bool]:
+    """Of a kernel whose programs may start, and wait, before the kernel ahead ends.
+
+    Programmatic dependent launch, from compute capability 9.0 on.
+    """
+    return {"OVERLAP": True, "launch_pdl": True} if overlap else {"OVERLAP": False}
 
 
 def _pointers(operands: Operands, config: GemmConfig) -> tuple[Any, ...]:

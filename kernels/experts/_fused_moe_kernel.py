@@ -13,10 +13,23 @@ FP8, the next operand's quantisation behind it. Rows go by the list of
 
 import triton
 import triton.language as tl
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 E4M3_MAX = tl.constexpr(448.0)
 SMALLEST_AMAX = tl.constexpr(1e-10)  # keeps the scale of an all-zero group finite
 SCALE_GROUP = tl.constexpr(128)  # columns, or rows and columns, that share a scale
+
+
+@triton.jit
+def _follow(OVERLAP: tl.constexpr):
+    """Wait for the kernel ahead, launched while it ran, and let the next be launched.
+
+    Its programs take the SMs that this one's leave, and wait here in turn. Having
+    waited for the kernel ahead, a kernel that ends has seen all those before it end.
+    """
+    if OVERLAP:
+        gdc_wait()
+        gdc_launch_dependents()
 
 
 @triton.jit
@@ -222,6 +235,7 @@ def fused_moe(
     TMA: tl.constexpr,
     IS_FP8: tl.constexpr,
     MUL_ROUTED_WEIGHT: tl.constexpr,
+    OVERLAP: tl.constexpr,
     IS_INTERPRETED: tl.constexpr,
 ) -> None:
     """Write out[i] = a[i // ROWS_PER_A] @ b[expert of i].T for every assignment i.
@@ -229,6 +243,7 @@ def fused_moe(
     n and k are multiples of BLOCK_N and BLOCK_K, and with FP8 a tile has one scale in
     128 columns: both divide 128. All tensors are contiguous.
     """
+    _follow(OVERLAP)
     program = tl.program_id(0)
     rows_in_use = tl.load(num_tokens_post_padded)
     blocks_n = n // BLOCK_N
@@ -318,6 +333,7 @@ def fused_moe_silu(
     SWAP: tl.constexpr,
     TMA: tl.constexpr,
     IS_FP8: tl.constexpr,
+    OVERLAP: tl.constexpr,
     IS_INTERPRETED: tl.constexpr,
 ) -> None:
     """Write silu(gate) * up of every assignment; with FP8, codes and their scales.
@@ -325,6 +341,7 @@ def fused_moe_silu(
     Gate and up are not rounded before the product, nor is the product before it is
     quantised.
     """
+    _follow(OVERLAP)
     program = tl.program_id(0)
     rows_in_use = tl.load(num_tokens_post_padded)
     blocks_n = n // BLOCK_N
@@ -411,9 +428,11 @@ def quantize_rows(
     scales,  # FP32, one a group
     groups,
     GROUPS: tl.constexpr,  # of a program
+    OVERLAP: tl.constexpr,
     IS_INTERPRETED: tl.constexpr,
 ) -> None:
     """Round each group to e4m3 times its largest magnitude over 448."""
+    _follow(OVERLAP)
     group = tl.program_id(0).to(tl.int64) * GROUPS + tl.arange(0, GROUPS)
     is_group = group < groups
     offset = group[:, None] * SCALE_GROUP + tl.arange(0, SCALE_GROUP)[None, :]
@@ -476,10 +495,12 @@ def quantize_and_list_rows(
     GROUPS: tl.constexpr,
     LISTED: tl.constexpr,
     BLOCK_M: tl.constexpr,
+    OVERLAP: tl.constexpr,
     IS_INTERPRETED: tl.constexpr,
 ) -> None:
     """Quantise in all programs but the last, which lists the rows: one launch less."""
     if tl.program_id(0) == tl.num_programs(0) - 1:
+        _follow(OVERLAP)
         _list_rows(
             topk_ids,
             sorted_token_ids,
@@ -491,7 +512,7 @@ def quantize_and_list_rows(
             BLOCK_M,
         )
     else:
-        quantize_rows(x, codes, scales, groups, GROUPS, IS_INTERPRETED)
+        quantize_rows(x, codes, scales, groups, GROUPS, OVERLAP, IS_INTERPRETED)
 
 
 @triton.jit
@@ -501,8 +522,10 @@ def sum_rows(
     n,
     TOP_K: tl.constexpr,
     BLOCK: tl.constexpr,
+    OVERLAP: tl.constexpr,
 ) -> None:
     """Add each token's rows in FP32."""
+    _follow(OVERLAP)
     token = tl.program_id(0).to(tl.int64)
     column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     is_column = column < n

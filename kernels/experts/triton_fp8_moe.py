@@ -75,9 +75,16 @@ def portable(api: Any, job: Job) -> Gemms:  # noqa: ANN401 -- loaded symbols
             job.config.gate_up,
             second.a,
             second.a_scales,
+            overlap=job.config.overlap,
         ),
         down=moe_gemm.bind_gemm(
-            api.fused_moe, second, job.rows, job.config.down, job.out, is_weighted=True
+            api.fused_moe,
+            second,
+            job.rows,
+            job.config.down,
+            job.out,
+            is_weighted=True,
+            overlap=job.config.overlap,
         ),
     )
 
@@ -225,6 +232,9 @@ def bind_list_and_quantize(
     quantized = (x, job.x, job.x_scales, groups)
     constants = {
         "GROUPS": QUANTIZED_GROUPS,
+        # It lets the first GEMM's programs start, and itself starts when the op ahead,
+        # or whatever ran before a call, has ended.
+        "OVERLAP": job.config.overlap,
         "IS_INTERPRETED": x.device.type == "cpu",
     }
     rows, assignments = job.rows, len(job.out)
@@ -282,7 +292,14 @@ def _bind_align(
 def add_rows(api: Any, job: Job, out: "torch.Tensor") -> None:  # noqa: ANN401 -- loaded symbols
     tokens, n = out.shape
     grid = (tokens, -(-n // SUMMED_COLUMNS))
-    api.sum_rows[grid](job.out, out, n, TOP_K=job.work["top_k"], BLOCK=SUMMED_COLUMNS)
+    api.sum_rows[grid](
+        job.out,
+        out,
+        n,
+        TOP_K=job.work["top_k"],
+        BLOCK=SUMMED_COLUMNS,
+        **moe_gemm.launch_options(overlap=job.config.overlap),
+    )
 
 
 def reference(work: Workload, args: Tensors) -> Tensors:
