@@ -93,6 +93,8 @@ class MoeConfig:
     def __post_init__(self) -> None:
         """Refuse blocks that no kernel can be compiled for."""
         _check("block_m", self.block_m, BLOCK_ROWS)
+        # The columns that are activated together share a scale.
+        _check("gate_up's block_n", self.gate_up.block_n, BLOCK_COLUMNS[-1:])
 
 
 def _check(name: str, value: int, allowed: Sequence[int]) -> None:

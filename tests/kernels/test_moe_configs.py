@@ -64,8 +64,9 @@ tuned = st.builds(
     max_rows_per_expert=st.floats(1e-3, 1e6),
     block_m=st.sampled_from(moe_configs.BLOCK_ROWS),
     implementation=st.sampled_from(Implementation),
-    gate_up=gemms,
+    gate_up=gemms.map(lambda gemm: replace(gemm, block_n=128)),
     down=gemms,
+    overlap=st.booleans(),
     gpu=st.text("aB 1\"\\'", min_size=1),
     shape=st.just(SHAPE),
 )
@@ -114,6 +115,7 @@ TEXT = render([*GENERIC, config(1, gpu="Toy")])
         ("split_k = 1", "split_k = 0", "1, gate_up: split_k is 0; give 1 or more"),
         ("tma = false", "tma = 0", "1, gate_up: tma is 0, which is no bool"),
         ("block_n = 128", "block_n = 96", "gate_up: block_n is 96; it can be 64, 128"),
+        ("block_n = 128", "block_n = 64", "1: gate_up's block_n is 64; it can be 128"),
         ('"portable"', '"fast"', "1: 'fast' is not a valid Implementation"),
         ("= 64.0", '= "many"', "1: could not convert string to float: 'many'"),
         ('gpu = "Toy"', "", "5: gpu and shape come together or not at all"),
