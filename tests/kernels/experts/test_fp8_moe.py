@@ -7,9 +7,21 @@ import torch
 from dsprof.harness.check import compare
 from dsprof.kernels import fp8, grouped
 from dsprof.kernels.experts.fp8_moe import KERNEL, OPS
+from dsprof.kernels.selection import route
 from tests.kernels.conftest import Example
 
 NAME = KERNEL.name
+NINE = [
+    "prepare_moe_input",
+    "sgl_per_token_group_quant_8bit_v2",
+    "shuffle_rows",
+    "shuffle_rows",
+    "fp8_blockwise_scaled_grouped_mm",
+    "silu_and_mul",
+    "sgl_per_token_group_quant_8bit_v2",
+    "fp8_blockwise_scaled_grouped_mm",
+    "apply_shuffle_mul_sum",
+]
 
 
 def weight(args: dict[str, torch.Tensor], name: str, expert: int) -> torch.Tensor:
@@ -69,13 +81,26 @@ class TorchOps:
 
     def api(self) -> SimpleNamespace:
         def recorded(name: str) -> Any:  # noqa: ANN401 -- an op
-            def op(*args: Any) -> None:  # noqa: ANN401 -- its arguments
+            def op(*args: Any, **named: Any) -> Any:  # noqa: ANN401 -- its arguments
                 self.called.append(name)
-                getattr(self, name)(*args)
+                return getattr(self, name)(*args, **named)
 
             return op
 
         return SimpleNamespace(**{name: recorded(name) for name in OPS})
+
+    def moe_fused_gate(
+        self,
+        logits: torch.Tensor,
+        bias: torch.Tensor,
+        **named: Any,  # noqa: ANN401
+    ) -> list[torch.Tensor]:
+        assert named["num_fused_shared_experts"] == 0
+        assert named["routed_scaling_factor"] == 2.5
+        assert named["apply_routed_scaling_factor_on_output"]
+        limits = (named["topk"], named["num_expert_group"], named["topk_group"])
+        weights, ids = route(logits, bias, *limits)
+        return [weights, ids.int()]
 
     def prepare_moe_input(self, *args: Any) -> None:  # noqa: ANN401
         ids, first_rows, scale_rows, sizes1, sizes2, token_of_row, row_of, *rest = args
@@ -129,14 +154,20 @@ def test_the_ops_in_their_order_give_the_reference(
     assert got["out"] is args["out"]
     expected = kernel.reference(work, args)
     assert compare(kernel, work, args, got, expected).passed
-    assert ops.called == [
-        "prepare_moe_input",
-        "sgl_per_token_group_quant_8bit_v2",
-        "shuffle_rows",
-        "shuffle_rows",
-        "fp8_blockwise_scaled_grouped_mm",
-        "silu_and_mul",
-        "sgl_per_token_group_quant_8bit_v2",
-        "fp8_blockwise_scaled_grouped_mm",
-        "apply_shuffle_mul_sum",
-    ]
+    assert ops.called == NINE
+
+
+def test_from_logits_the_router_comes_first(example: Example) -> None:
+    kernel, work, args = example(NAME, tokens=5, op="routed experts", small=True)
+    ops = TorchOps()
+    got = kernel.providers[0].prepare(ops.api(), work, args)()
+    expected = kernel.reference(work, args)
+    assert compare(kernel, work, args, got, expected).passed
+    assert ops.called == ["moe_fused_gate", *NINE]
+
+
+def test_another_choice_of_experts_is_caught(example: Example) -> None:
+    kernel, work, args = example(NAME, tokens=5, op="routed experts", small=True)
+    other = args | {"logits": args["logits"].roll(1, 0)}
+    got = kernel.providers[0].prepare(TorchOps().api(), work, other)()
+    assert not compare(kernel, work, args, got, kernel.reference(work, args)).passed
