@@ -1,5 +1,7 @@
 """Both pipelines of the experts on a GPU, at the edges of what routing may do."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,8 +9,11 @@ from dsprof.harness.binding import load_providers
 from dsprof.harness.check import compare
 from dsprof.harness.records import Phase, Point
 from dsprof.harness.tensors import DeviceTensors
+from dsprof.kernels.experts import triton_fp8_moe
+from dsprof.kernels.moe_configs import MoeConfig
 from dsprof.kernels.registry import load_kernel
 from dsprof.kernels.spec import Kernel, Tensors, Workload
+from tests.kernels.experts.interpret_triton_moe import CONFIG, OPTIONS
 
 pytestmark = pytest.mark.gpu
 
@@ -61,3 +66,31 @@ def test_an_expert_of_every_token_gives_the_reference(name: str) -> None:
     others[others == 7] = 8  # no token has an expert twice
     args["topk_ids"][:, 0] = 7
     check(kernel, work, args)
+
+
+WAYS = {**OPTIONS, "overlapped": replace(CONFIG, overlap=True)}
+HOPPER_ONLY = ("overlapped", "TMA")
+
+
+@pytest.mark.parametrize("tokens", [1, 9, 40])
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_to_cut_the_gemms_gives_the_reference(way: str, tokens: int) -> None:
+    if any(word in way for word in HOPPER_ONLY):
+        needs_hopper()
+    config: MoeConfig = WAYS[way]
+    kernel, work, args = made("triton_fp8_moe", OPS[0], tokens)
+    [binding], _ = load_providers(kernel, kernel.providers)
+    run = triton_fp8_moe.bind(binding.api, work, args, config)
+    expected = kernel.reference(work, args)
+    outputs = []
+    for _ in range(3):
+        args["out"].fill_(float("nan"))
+        outputs.append(run()["out"].clone())
+    result = compare(kernel, work, args, {"out": outputs[0]}, expected)
+    assert result.passed, (result.error, result.problem)
+    assert all(torch.equal(outputs[0], other) for other in outputs)
+
+
+def needs_hopper() -> None:
+    if torch.cuda.get_device_capability() < (9, 0):
+        pytest.skip("needs compute capability 9.0")
