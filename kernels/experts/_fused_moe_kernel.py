@@ -2,9 +2,7 @@
 
 ``fused_moe`` is one GEMM; ``fused_moe_silu`` is the first one with SwiGLU and, with
 FP8, the next operand's quantisation behind it. Rows go by the list of
-``kernels/blocks.py``: each block of BLOCK_M has one expert. Around the GEMMs,
-``quantize_rows`` makes the first operand, for few tokens with the list beside it, and
-``sum_rows`` adds a token's rows.
+``kernels/blocks.py``: each block of BLOCK_M has one expert.
 """
 
 # Triton kernels are written like this, and its decorator has no types.
@@ -13,23 +11,8 @@ FP8, the next operand's quantisation behind it. Rows go by the list of
 
 import triton
 import triton.language as tl
-from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
-E4M3_MAX = tl.constexpr(448.0)
-SMALLEST_AMAX = tl.constexpr(1e-10)  # keeps the scale of an all-zero group finite
-SCALE_GROUP = tl.constexpr(128)  # columns, or rows and columns, that share a scale
-
-
-@triton.jit
-def _follow(OVERLAP: tl.constexpr):
-    """Wait for the kernel ahead, launched while it ran, and let the next be launched.
-
-    Its programs take the SMs that this one's leave, and wait here in turn. Having
-    waited for the kernel ahead, a kernel that ends has seen all those before it end.
-    """
-    if OVERLAP:
-        gdc_wait()
-        gdc_launch_dependents()
+from dsprof.kernels.moe_device import SCALE_GROUP, follow, quantized
 
 
 @triton.jit
@@ -135,24 +118,6 @@ def _accumulate(
 
 
 @triton.jit
-def _quantized(values, IS_INTERPRETED: tl.constexpr):
-    """FP32 values in e4m3's range and one scale for each row of 128."""
-    scale = tl.maximum(tl.max(tl.abs(values), axis=1), SMALLEST_AMAX) / E4M3_MAX
-    values = values / scale[:, None]
-    values = tl.minimum(tl.maximum(values, -E4M3_MAX), E4M3_MAX)
-    if IS_INTERPRETED:
-        # The interpreter cuts bits off where a GPU rounds to the nearest even code.
-        # FP32's sum with 1.5 * 2^23 steps has none below a step, an eighth of the power
-        # of two; codes under 2^-6 lie as close together as those above it.
-        power = (values.to(tl.int32, bitcast=True) & 0x7F800000).to(
-            tl.float32, bitcast=True
-        )
-        shift = 1.5 * 2**23 / 8 * tl.maximum(power, 2**-6)
-        values = (values + shift) - shift
-    return values, scale
-
-
-@triton.jit
 def _store_partial(
     partials,
     place,
@@ -243,7 +208,7 @@ def fused_moe(
     n and k are multiples of BLOCK_N and BLOCK_K, and with FP8 a tile has one scale in
     128 columns: both divide 128. All tensors are contiguous.
     """
-    _follow(OVERLAP)
+    follow(OVERLAP)
     program = tl.program_id(0)
     rows_in_use = tl.load(num_tokens_post_padded)
     blocks_n = n // BLOCK_N
@@ -341,7 +306,7 @@ def fused_moe_silu(
     Gate and up are not rounded before the product, nor is the product before it is
     quantised.
     """
-    _follow(OVERLAP)
+    follow(OVERLAP)
     program = tl.program_id(0)
     rows_in_use = tl.load(num_tokens_post_padded)
     blocks_n = n // BLOCK_N
@@ -411,7 +376,7 @@ def fused_moe_silu(
         up = _sum_partials(partials, tile, 1, is_row, BLOCK_M, BLOCK_N, 2, SPLIT_K)
     inner = gate * tl.sigmoid(gate) * up
     if IS_FP8:
-        inner, scale = _quantized(inner, IS_INTERPRETED)
+        inner, scale = quantized(inner, IS_INTERPRETED)
         tl.store(out_scales + assignment * blocks_n + block_n, scale, mask=is_row)
     column = block_n * BLOCK_N + tl.arange(0, BLOCK_N)
     tl.store(
@@ -419,118 +384,3 @@ def fused_moe_silu(
         inner.to(out.dtype.element_ty),
         mask=is_row[:, None],
     )
-
-
-@triton.jit
-def quantize_rows(
-    x,  # BF16, groups of 128
-    codes,  # e4m3, as many
-    scales,  # FP32, one a group
-    groups,
-    GROUPS: tl.constexpr,  # of a program
-    OVERLAP: tl.constexpr,
-    IS_INTERPRETED: tl.constexpr,
-) -> None:
-    """Round each group to e4m3 times its largest magnitude over 448."""
-    _follow(OVERLAP)
-    group = tl.program_id(0).to(tl.int64) * GROUPS + tl.arange(0, GROUPS)
-    is_group = group < groups
-    offset = group[:, None] * SCALE_GROUP + tl.arange(0, SCALE_GROUP)[None, :]
-    values = tl.load(x + offset, mask=is_group[:, None], other=0.0).to(tl.float32)
-    values, scale = _quantized(values, IS_INTERPRETED)
-    tl.store(codes + offset, values.to(codes.dtype.element_ty), mask=is_group[:, None])
-    tl.store(scales + group, scale, mask=is_group)
-
-
-@triton.jit
-def _list_rows(
-    topk_ids,
-    sorted_token_ids,
-    expert_ids,
-    num_tokens_post_padded,
-    assignments,
-    list_rows,
-    LISTED: tl.constexpr,  # a power of two that no fewer assignments have
-    BLOCK_M: tl.constexpr,
-):
-    """Write the row list of few assignments, by comparing each with each.
-
-    Each block has one assignment whose rank in its expert is a whole number of blocks,
-    so the blocks before an expert are those of such assignments of lower experts.
-    """
-    place = tl.arange(0, LISTED)
-    is_one = place < assignments
-    none = 1 << 30  # beyond any expert
-    expert = tl.load(topk_ids + place, mask=is_one, other=none)
-    of_row, of_column = expert[:, None], expert[None, :]
-    row, column = place[:, None], place[None, :]
-    same = of_row == of_column
-    rank = tl.sum((same & (column < row)).to(tl.int32), axis=1)
-    column_rank = tl.sum((same & (row < column)).to(tl.int32), axis=0)
-    starts = (column_rank % BLOCK_M == 0) & is_one
-    before = tl.sum(((of_column < of_row) & starts[None, :]).to(tl.int32), axis=1)
-    block = before + rank // BLOCK_M
-    for first in range(0, list_rows, LISTED):
-        is_inside = first + place < list_rows
-        padding = tl.zeros((LISTED,), dtype=tl.int32) + assignments
-        tl.store(sorted_token_ids + first + place, padding, mask=is_inside)
-    tl.debug_barrier()  # other threads' padding before the rows
-    tl.store(sorted_token_ids + block * BLOCK_M + rank % BLOCK_M, place, mask=is_one)
-    tl.store(expert_ids + block, expert, mask=is_one & (rank % BLOCK_M == 0))
-    tl.store(num_tokens_post_padded, tl.sum(starts.to(tl.int32), axis=0) * BLOCK_M)
-
-
-@triton.jit
-def quantize_and_list_rows(
-    x,  # as quantize_rows
-    codes,
-    scales,
-    groups,
-    topk_ids,  # int32 (assignments)
-    sorted_token_ids,  # (list_rows)
-    expert_ids,  # (list_rows / BLOCK_M)
-    num_tokens_post_padded,  # (1)
-    assignments,
-    list_rows,
-    GROUPS: tl.constexpr,
-    LISTED: tl.constexpr,
-    BLOCK_M: tl.constexpr,
-    OVERLAP: tl.constexpr,
-    IS_INTERPRETED: tl.constexpr,
-) -> None:
-    """Quantise in all programs but the last, which lists the rows: one launch less."""
-    if tl.program_id(0) == tl.num_programs(0) - 1:
-        _follow(OVERLAP)
-        _list_rows(
-            topk_ids,
-            sorted_token_ids,
-            expert_ids,
-            num_tokens_post_padded,
-            assignments,
-            list_rows,
-            LISTED,
-            BLOCK_M,
-        )
-    else:
-        quantize_rows(x, codes, scales, groups, GROUPS, OVERLAP, IS_INTERPRETED)
-
-
-@triton.jit
-def sum_rows(
-    rows,  # BF16 (tokens * TOP_K, n)
-    out,  # BF16 (tokens, n)
-    n,
-    TOP_K: tl.constexpr,
-    BLOCK: tl.constexpr,
-    OVERLAP: tl.constexpr,
-) -> None:
-    """Add each token's rows in FP32."""
-    _follow(OVERLAP)
-    token = tl.program_id(0).to(tl.int64)
-    column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    is_column = column < n
-    total = tl.zeros((BLOCK,), dtype=tl.float32)
-    for slot in tl.static_range(TOP_K):
-        row = rows + (token * TOP_K + slot) * n
-        total += tl.load(row + column, mask=is_column, other=0.0).to(tl.float32)
-    tl.store(out + token * n + column, total.to(out.dtype.element_ty), mask=is_column)

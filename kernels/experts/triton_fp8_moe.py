@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DTYPE = "float8_e4m3fn"
 OURS = "dsprof.kernels.experts._fused_moe_kernel"
+ROWS = "dsprof.kernels.experts._moe_rows"
 ON_HOPPER = "dsprof.kernels.experts._fused_moe_wgmma"
 
 QUANTIZED_GROUPS = 16  # of 128 values, a program of quantize_rows
@@ -335,9 +336,9 @@ KERNEL = Kernel(
                 "torch.ops.sgl_kernel:moe_align_block_size.default",
                 f"{OURS}:fused_moe",
                 f"{OURS}:fused_moe_silu",
-                f"{OURS}:quantize_rows",
-                f"{OURS}:quantize_and_list_rows",
-                f"{OURS}:sum_rows",
+                f"{ROWS}:quantize_rows",
+                f"{ROWS}:quantize_and_list_rows",
+                f"{ROWS}:sum_rows",
                 f"{ON_HOPPER}:pair_blocks",
                 f"{ON_HOPPER}:fused_moe_wgmma",
             ),
