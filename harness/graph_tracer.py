@@ -103,7 +103,9 @@ def record(
     import torch
 
     schedule = torch.profiler.schedule(wait=0, warmup=1, active=1, repeat=1)
-    with torch.profiler.profile(activities=[activity], schedule=schedule) as profiler:
+    with torch.profiler.profile(
+        activities=[activity], schedule=schedule, acc_events=True
+    ) as profiler:
         for _ in range(2):
             work()
             profiler.step()

@@ -265,6 +265,7 @@ def _routed_experts(phase: Phase) -> Slot:
             combine,
         ),
         _for(route, ("fp8_moe", fused)),
+        _for(route, ("triton_fp8_moe", fused)),
         _for(
             route,
             ("moe_align_block_size", "experts"),

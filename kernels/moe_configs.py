@@ -127,12 +127,8 @@ def find(
 
 
 def of_blocks(configs: Sequence[MoeConfig], block_m: int) -> tuple[MoeConfig, ...]:
-    """Return the portable entries with such blocks, for a row list that has them."""
-    return tuple(
-        c
-        for c in configs
-        if c.block_m == block_m and c.implementation is Implementation.PORTABLE
-    )
+    """Return the entries with such blocks, for a row list that has them."""
+    return tuple(c for c in configs if c.block_m == block_m)
 
 
 @cache

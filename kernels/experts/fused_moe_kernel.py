@@ -1,16 +1,27 @@
 """fused_moe_kernel: a GEMM an expert in Triton, over rows where they lie.
 
 Rows are gathered and written by the list of moe_align_block_size, so nothing is
-sorted or permuted in memory. The device code is dsprof's own (``_fused_moe_kernel``).
+sorted or permuted in memory. The device code is dsprof's own: ``_fused_moe_kernel``,
+and for many rows of FP8 on Hopper ``_fused_moe_wgmma``.
 """
 
+import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from dsprof.harness.device import Datapath
-from dsprof.kernels import blocks, fp8, grouped, moe_configs, moe_gemm, routed
+from dsprof.kernels import (
+    blocks,
+    fp8,
+    grouped,
+    moe_configs,
+    moe_gemm,
+    moe_wgmma,
+    routed,
+)
 from dsprof.kernels import deepseek as ds
-from dsprof.kernels.moe_configs import GemmConfig
+from dsprof.kernels.moe_configs import GemmConfig, Implementation, MoeConfig
 from dsprof.kernels.spec import (
     Category,
     Cost,
@@ -32,9 +43,12 @@ if TYPE_CHECKING:
 FP8, BF16 = "float8_e4m3fn", "bfloat16"
 
 # Rows of a block, for so many rows an expert at most. Few rows are a matter of reading
-# weights: small blocks waste no arithmetic on padding.
-BLOCK_ROWS = ((16, 16), (128, 64))
-MOST_BLOCK_ROWS = 128
+# weights: small blocks waste no arithmetic on padding. With FP8, Hopper's GEMM pairs
+# blocks of 64.
+BLOCK_ROWS = {
+    FP8: ((16, 16), (math.inf, 64)),
+    BF16: ((16, 16), (128, 64), (math.inf, 128)),
+}
 
 
 def rows_per_expert(work: Workload) -> float:
@@ -44,25 +58,28 @@ def rows_per_expert(work: Workload) -> float:
 def block_rows(work: Workload) -> int:
     """Rows of a block of the list, which is the same on every GPU."""
     rows = rows_per_expert(work)
-    return next((size for most, size in BLOCK_ROWS if rows <= most), MOST_BLOCK_ROWS)
+    return next(size for most, size in BLOCK_ROWS[dtype(work)] if rows <= most)
 
 
-def config_for(work: Workload, device: "torch.device") -> GemmConfig:
-    """The GEMM's part of the configuration that was tuned for such blocks and rows."""
+def config_for(work: Workload, device: "torch.device") -> MoeConfig:
+    """The configuration that was tuned for such blocks and rows."""
     gate_up = not is_weighted(work)
     shape = moe_configs.Shape(
-        dtype=FP8 if is_fp8(work) else BF16,
+        dtype=dtype(work),
         experts=work["experts"],
         hidden=work["k"] if gate_up else work["n"],
         intermediate=work["n"] // 2 if gate_up else work["k"],
     )
-    found = moe_configs.find(
+    return moe_configs.find(
         moe_configs.of_blocks(moe_configs.load(), block_rows(work)),
         gpu=moe_configs.gpu_name(device),
         shape=shape,
         rows_per_expert=rows_per_expert(work),
     )
-    return found.gate_up if gate_up else found.down
+
+
+def dtype(work: Workload) -> str:
+    return FP8 if is_fp8(work) else BF16
 
 
 def is_fp8(work: Workload) -> bool:
@@ -123,18 +140,9 @@ def make_inputs(work: Workload, make: TensorMaker) -> Tensors:
 
 
 def prepare(api: Any, work: Workload, args: Tensors) -> Run:  # noqa: ANN401 -- loaded symbols
-    return bind(api, work, args, config_for(work, args["a"].device))
-
-
-def bind(
-    api: Any,  # noqa: ANN401 -- loaded symbols
-    work: Workload,
-    args: Tensors,
-    config: GemmConfig,
-) -> Run:
-    """Bind the GEMM in one configuration."""
-    gemm = moe_gemm.bind_gemm(
-        api.fused_moe,
+    config = config_for(work, args["a"].device)
+    call = IMPLEMENTATIONS[config.implementation](
+        api,
         moe_gemm.Operands(
             **{name: args[name] for name in ("a", "a_scales", "b", "b_scales")}
         ),
@@ -144,16 +152,59 @@ def bind(
             expert_ids=args["expert_ids"],
             num_tokens_post_padded=args["num_tokens_post_padded"],
         ),
-        config,
+        config.down if is_weighted(work) else config.gate_up,
         args["out"],
         is_weighted=is_weighted(work),
     )
 
     def run() -> Tensors:
-        gemm(args["topk_weights"])
+        call(args["topk_weights"])
         return {"out": args["out"]}
 
     return run
+
+
+def _portable(
+    api: Any,  # noqa: ANN401 -- loaded symbols
+    *arguments: Any,  # noqa: ANN401 -- as moe_gemm.bind_gemm takes them
+    is_weighted: bool,
+) -> "Callable[[torch.Tensor], object]":
+    return moe_gemm.bind_gemm(api.fused_moe, *arguments, is_weighted=is_weighted)
+
+
+def _wgmma(  # noqa: PLR0913 -- what a GEMM is
+    api: Any,  # noqa: ANN401 -- loaded symbols
+    operands: moe_gemm.Operands,
+    rows: moe_gemm.RowList,
+    config: GemmConfig,
+    out: "torch.Tensor",
+    *,
+    is_weighted: bool,
+) -> "Callable[[torch.Tensor], object]":
+    """Bind the GEMM behind the list of its tiles, which both of a layer's share."""
+    tiles = moe_wgmma.make_tiles(rows)
+    pair = moe_wgmma.bind_pairing(api.pair_blocks, rows, tiles)
+    gemm = moe_wgmma.bind_gemm(
+        api.fused_moe_wgmma,
+        operands,
+        rows,
+        tiles,
+        config,
+        out,
+        is_weighted=is_weighted,
+    )
+
+    def call(topk_weights: "torch.Tensor") -> object:
+        pair()
+        return gemm(topk_weights)
+
+    return call
+
+
+IMPLEMENTATIONS: dict[Implementation, Callable[..., Any]] = {
+    Implementation.PORTABLE: _portable,
+    Implementation.WGMMA: _wgmma,
+}
 
 
 def reference(work: Workload, args: Tensors) -> Tensors:
@@ -259,7 +310,11 @@ KERNEL = Kernel(
         Provider(
             package="triton",
             distribution="triton",
-            symbols=("dsprof.kernels.experts._fused_moe_kernel:fused_moe",),
+            symbols=(
+                "dsprof.kernels.experts._fused_moe_kernel:fused_moe",
+                "dsprof.kernels.experts._fused_moe_wgmma:pair_blocks",
+                "dsprof.kernels.experts._fused_moe_wgmma:fused_moe_wgmma",
+            ),
             prepare=prepare,
         ),
     ),

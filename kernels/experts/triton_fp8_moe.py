@@ -353,5 +353,6 @@ KERNEL = Kernel(
     cost=moe.cost,
     traffic=moe.TRAFFIC,
     distinct_experts=moe.distinct_experts,
+    stands_in_for=("trtllm_fp4_block_scale_moe",),
     small_axes=moe.SMALL_AXES,
 )
