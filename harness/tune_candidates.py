@@ -45,14 +45,12 @@ class Candidates:
 
 
 # Its tiles are fixed: 64 or 128 rows, 256 columns, 128 bytes of a row a step.
+FIXED = replace(PLAIN, tma=True, group_m=moe_wgmma.MOST_TURNS)
 WGMMA = Candidates(
     block_m=moe_wgmma.BLOCK_ROWS,
     implementation=Implementation.WGMMA,
-    gate_up=[replace(PLAIN, tma=True, stages=3, group_m=m) for m in (4, 2, 8, 16)],
-    down=[
-        replace(PLAIN, tma=True, stages=stages, group_m=m)
-        for stages, m in product((4, 3), (4, 2, 8, 16))
-    ],
+    gate_up=[replace(FIXED, stages=stages) for stages in (3, 2)],
+    down=[replace(FIXED, stages=stages) for stages in (4, 3, 2)],
 )
 
 

@@ -50,7 +50,7 @@ class GemmConfig:
 
     block_n: int  # columns of a tile; with the activation fused, of gate and of up
     block_k_bytes: int  # of a row of the operands, a step
-    group_m: int  # blocks of rows that take turns at a block of columns
+    group_m: int  # blocks of rows that take turns at a block of columns; wgmma's: 8
     split_k: int  # programs that share the steps of a tile
     warps: int
     stages: int

@@ -22,23 +22,32 @@ COMPUTE_CAPABILITY = (9, 0)
 # Three warp groups of 128 threads share an SM's 65,536 registers, in steps of 8.
 WARPS, MOST_REGISTERS = 4, 168
 PAIRING_WARPS = 8
+MOST_TURNS = 8  # tiles of rows of an expert that share a tile of columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tiles:
-    """What ``pair_blocks`` writes, int32."""
+    """What ``pair_blocks`` writes, and the GEMMs' counts; int32."""
 
     tiles: "torch.Tensor"  # (blocks)
+    groups: "torch.Tensor"  # (blocks)
     num_tiles: "torch.Tensor"  # (1)
+    taken: "torch.Tensor"  # (2): of a layer's first and second GEMM, 0 between calls
 
 
 def make_tiles(rows: RowList) -> Tiles:
     import torch
 
     device = rows.expert_ids.device
+
+    def empty(size: int) -> torch.Tensor:
+        return torch.empty(size, dtype=torch.int32, device=device)
+
     return Tiles(
-        tiles=torch.empty(rows.blocks, dtype=torch.int32, device=device),
-        num_tiles=torch.empty(1, dtype=torch.int32, device=device),
+        tiles=empty(rows.blocks),
+        groups=empty(rows.blocks),
+        num_tiles=empty(1),
+        taken=torch.zeros(2, dtype=torch.int32, device=device),
     )
 
 
@@ -55,7 +64,9 @@ def bind_pairing(
         rows.expert_ids,
         rows.num_tokens_post_padded,
         tiles.tiles,
+        tiles.groups,
         tiles.num_tiles,
+        MOST_TURNS=MOST_TURNS,
         BLOCKS=1 << (rows.blocks - 1).bit_length(),
         num_warps=PAIRING_WARPS,
     )
@@ -78,6 +89,7 @@ def bind_gate_up(  # noqa: PLR0913, PLR0917 -- what a GEMM is
     call = _bind(kernel, operands, rows, tiles, config, out)
     return partial(
         call,
+        taken=tiles.taken[:1],
         out_scales=out_scales,
         topk_weights=out_scales,  # not read
         FUSED=True,
@@ -104,6 +116,7 @@ def bind_gemm(  # noqa: PLR0913, PLR0917 -- what a GEMM is
 
     def run(topk_weights: "torch.Tensor") -> object:
         return call(
+            taken=tiles.taken[1:],
             out_scales=operands.a_scales,  # not written
             topk_weights=topk_weights,
             FUSED=False,
@@ -144,12 +157,13 @@ def _bind(  # noqa: PLR0913, PLR0917 -- what a GEMM is
         sorted_token_ids=rows.sorted_token_ids,
         expert_ids=rows.expert_ids,
         tiles=tiles.tiles,
+        groups=tiles.groups,
         num_tiles=tiles.num_tiles,
         n=n,
         k=k,
         assignments=len(out),
         ROWS_PER_A=len(out) // len(operands.a),
-        GROUP_M=config.group_m,
+        MOST_TURNS=MOST_TURNS,
         STAGES=config.stages,
         num_warps=WARPS,
         maxnreg=MOST_REGISTERS,

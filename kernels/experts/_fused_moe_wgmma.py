@@ -30,6 +30,7 @@ BLOCK_N = gl.constexpr(128)  # columns that share a weight scale
 TILE_N = gl.constexpr(256)
 BLOCK_K = gl.constexpr(128)  # columns that share a scale, and a row of TMA's swizzle
 COPYING_THREADS = gl.constexpr(128)
+QUEUE = gl.constexpr(2)  # tiles that were taken and not yet begun
 E4M3_MAX = gl.constexpr(448.0)
 SMALLEST_AMAX = gl.constexpr(1e-10)  # keeps the scale of an all-zero group finite
 
@@ -39,24 +40,32 @@ def pair_blocks(
     expert_ids,  # of each block of 64 rows, in ascending order
     num_tokens_post_padded,  # rows in use (1)
     tiles,  # int32: two times a tile's first block, plus one if it has a second
+    groups,  # int32: MOST_TURNS + 1 times the first tile of a tile's group, plus size
     num_tiles,  # int32 (1)
+    MOST_TURNS: tl.constexpr,
     BLOCKS: tl.constexpr,  # a power of two, no less than there are
 ) -> None:
-    """List the tiles: blocks of an expert in pairs, and the last one if it is odd."""
+    """List the tiles: blocks of an expert in pairs, and the last one if it is odd.
+
+    Tiles of an expert, MOST_TURNS at most, are a group.
+    """
     blocks = tl.load(num_tokens_post_padded) // 64
     block = tl.arange(0, BLOCKS)
     is_block = block < blocks
     expert = tl.load(expert_ids + block, mask=is_block, other=-1)
-    has_before = is_block & (block > 0)
-    before = tl.load(expert_ids + block - 1, mask=has_before, other=-2)
-    has_after = block + 1 < blocks
-    after = tl.load(expert_ids + block + 1, mask=has_after, other=-2)
-    first_of_expert = tl.associative_scan(
-        tl.where(expert != before, block, 0), 0, _larger
+    before = tl.load(expert_ids + block - 1, mask=is_block & (block > 0), other=-2)
+    after = tl.load(expert_ids + block + 1, mask=block + 1 < blocks, other=-2)
+    first_block = tl.associative_scan(tl.where(expert != before, block, 0), 0, _larger)
+    last_block = tl.associative_scan(
+        tl.where(expert != after, block, BLOCKS), 0, _smaller, reverse=True
     )
-    begins = is_block & ((block - first_of_expert) % 2 == 0)
-    place = tl.cumsum(begins.to(tl.int32)) - 1
-    tl.store(tiles + place, 2 * block + (after == expert).to(tl.int32), mask=begins)
+    begins = is_block & ((block - first_block) % 2 == 0)
+    tile = tl.cumsum(begins.to(tl.int32)) - 1
+    tl.store(tiles + tile, 2 * block + (after == expert).to(tl.int32), mask=begins)
+    turn = (block - first_block) // 2 % MOST_TURNS
+    left = (last_block - block) // 2 + 1  # tiles of the expert, this one included
+    size = tl.minimum(turn + left, MOST_TURNS)
+    tl.store(groups + tile, (MOST_TURNS + 1) * (tile - turn) + size, mask=begins)
     tl.store(num_tiles, tl.sum(begins.to(tl.int32)))
 
 
@@ -65,13 +74,44 @@ def _larger(x, y):
     return tl.maximum(x, y)
 
 
+@triton.jit
+def _smaller(x, y):
+    return tl.minimum(x, y)
+
+
 @gluon.jit
-def _place(tile, tiles_m, tiles_n, GROUP_M: gl.constexpr):
-    """Which rows and columns: GROUP_M tiles of rows take turns at a tile of columns."""
-    first_m = tile // (GROUP_M * tiles_n) * GROUP_M
-    turns = gl.minimum(tiles_m - first_m, GROUP_M)
-    inside = tile % (GROUP_M * tiles_n)
+def _place(tile, groups, tiles_n, MOST_TURNS: gl.constexpr):
+    """Which rows and columns: a group's tiles of rows take turns at a tile of columns.
+
+    They begin one right after another, so that those of an expert find its weights, and
+    the columns find their rows, in L2.
+    """
+    packed = gl.load(groups + tile // tiles_n)
+    first_m = packed // (MOST_TURNS + 1)
+    turns = packed % (MOST_TURNS + 1)
+    inside = tile - first_m * tiles_n
     return first_m + inside % turns, inside // turns
+
+
+@gluon.jit
+def _announce(tile, queue, queue_full, queue_empty, turn):
+    """Tell the warp groups that multiply which tile is next."""
+    line: gl.constexpr = gl.BlockedLayout([1], [32], [4], [0])
+    slot = turn % QUEUE
+    mbarrier.wait(queue_empty.index(slot), (turn // QUEUE) & 1 ^ 1)
+    queue.index(slot).store(gl.full([32], tile, gl.int32, line))
+    mbarrier.arrive(queue_full.index(slot), count=1)
+
+
+@gluon.jit
+def _announced(queue, queue_full, queue_empty, turn):
+    """The tile that the copying warp group took, for a warp group that multiplies."""
+    line: gl.constexpr = gl.BlockedLayout([1], [32], [4], [0])
+    slot = turn % QUEUE
+    mbarrier.wait(queue_full.index(slot), (turn // QUEUE) & 1)
+    tile = gl.max(queue.index(slot).load(line), 0)
+    mbarrier.arrive(queue_empty.index(slot), count=1)
+    return tile
 
 
 @gluon.jit
@@ -144,7 +184,9 @@ def _copy(
     sorted_token_ids,
     expert_ids,
     tiles,
-    tiles_m,
+    groups,
+    end,
+    taken,
     n,
     k,
     assignments,
@@ -153,9 +195,12 @@ def _copy(
     scale_tiles,
     full,
     empty,
+    queue,
+    queue_full,
+    queue_empty,
     ROWS_PER_A: gl.constexpr,
     FUSED: gl.constexpr,
-    GROUP_M: gl.constexpr,
+    MOST_TURNS: gl.constexpr,
     STAGES: gl.constexpr,
 ):
     """Fill stage after stage: rows are gathered by cp.async, weights come by TMA."""
@@ -167,8 +212,13 @@ def _copy(
     tiles_n = n // TILE_N
     steps = k // BLOCK_K
     done = 0
-    for tile in range(gl.program_id(0), tiles_m * tiles_n, gl.num_programs(0)):
-        tile_m, tile_n = _place(tile, tiles_m, tiles_n, GROUP_M)
+    turn = 0
+    tile = gl.atomic_add(taken, 1, sem="relaxed")
+    while tile < end:
+        _announce(tile, queue, queue_full, queue_empty, turn)
+        turn += 1
+        next_tile = gl.atomic_add(taken, 1, sem="relaxed")
+        tile_m, tile_n = _place(tile, groups, tiles_n, MOST_TURNS)
         packed = gl.load(tiles + tile_m)
         block = packed // 2
         rows = BLOCK_M * (1 + packed % 2)
@@ -207,6 +257,11 @@ def _copy(
             )
             async_copy.mbarrier_arrive(bar, increment_count=False)
             done += 1
+        tile = next_tile
+    _announce(tile, queue, queue_full, queue_empty, turn)
+    # Every program has taken one tile too many; the last to do so ends the count.
+    if tile == end + gl.num_programs(0) - 1:
+        gl.store(taken, 0)
 
 
 @gluon.jit
@@ -346,7 +401,8 @@ def _multiply(
     sorted_token_ids,
     expert_ids,
     tiles,
-    tiles_m,
+    groups,
+    end,
     n,
     k,
     assignments,
@@ -355,13 +411,16 @@ def _multiply(
     scale_tiles,
     full,
     empty,
+    queue,
+    queue_full,
+    queue_empty,
     handed,
-    given,
-    taken,
+    handed_full,
+    handed_empty,
     PART: gl.constexpr,  # 0 or 1: which warp group
     FUSED: gl.constexpr,
     MUL_ROUTED_WEIGHT: gl.constexpr,
-    GROUP_M: gl.constexpr,
+    MOST_TURNS: gl.constexpr,
     STAGES: gl.constexpr,
 ):
     """Multiply half of every tile, and write what becomes of it."""
@@ -372,8 +431,11 @@ def _multiply(
     steps = k // BLOCK_K
     done = 0
     handovers = 0
-    for tile in range(gl.program_id(0), tiles_m * tiles_n, gl.num_programs(0)):
-        tile_m, tile_n = _place(tile, tiles_m, tiles_n, GROUP_M)
+    turn = 0
+    tile = _announced(queue, queue_full, queue_empty, turn)
+    while tile < end:
+        turn += 1
+        tile_m, tile_n = _place(tile, groups, tiles_n, MOST_TURNS)
         packed = gl.load(tiles + tile_m)
         block = packed // 2
         expert = gl.load(expert_ids + block)
@@ -464,13 +526,13 @@ def _multiply(
                     layout,
                 )
             elif PART == 1:  # has up, and hands it to the one that has gate
-                mbarrier.wait(taken, handovers & 1 ^ 1)
+                mbarrier.wait(handed_empty, handovers & 1 ^ 1)
                 handed.store(total)
-                mbarrier.arrive(given, count=1)
+                mbarrier.arrive(handed_full, count=1)
             else:
-                mbarrier.wait(given, handovers & 1)
+                mbarrier.wait(handed_full, handovers & 1)
                 up = handed.load(layout)
-                mbarrier.arrive(taken, count=1)
+                mbarrier.arrive(handed_empty, count=1)
                 _write_activated(
                     total,
                     up,
@@ -484,6 +546,7 @@ def _multiply(
                 )
             handovers += 1
         done += steps
+        tile = _announced(queue, queue_full, queue_empty, turn)
 
 
 @gluon.jit
@@ -497,15 +560,17 @@ def fused_moe_wgmma(
     topk_weights,  # (assignments); not read unless MUL_ROUTED_WEIGHT
     sorted_token_ids,  # assignment of each row; their number where it is padding
     expert_ids,  # of each block of 64 rows
-    tiles,  # as pair_blocks lists them
+    tiles,  # as pair_blocks lists them, with groups and num_tiles
+    groups,
     num_tiles,
+    taken,  # int32 (1): tiles that programs have taken; 0 before and after
     n,
     k,
     assignments,
     ROWS_PER_A: gl.constexpr,  # assignments that share a row of a
     FUSED: gl.constexpr,  # with SwiGLU and the next operand's quantisation behind it
     MUL_ROUTED_WEIGHT: gl.constexpr,
-    GROUP_M: gl.constexpr,
+    MOST_TURNS: gl.constexpr,
     STAGES: gl.constexpr,
 ):
     """Write out[i] = a[i // ROWS_PER_A] @ b[expert of i].T for every assignment i.
@@ -514,7 +579,7 @@ def fused_moe_wgmma(
     if FUSED. All tensors are contiguous. Launched with 4 warps and at most 168
     registers a thread, one program an SM.
     """
-    tiles_m = gl.load(num_tiles)
+    end = gl.load(num_tiles) * (n // TILE_N)
     swizzled: gl.constexpr = gl.NVMMASharedLayout(128, 8, 2)
     plain: gl.constexpr = gl.SwizzledSharedLayout(1, 1, 1, order=[0])
     conflict_free: gl.constexpr = gl.SwizzledSharedLayout(8, 1, 8, order=[1, 0])
@@ -528,20 +593,26 @@ def fused_moe_wgmma(
     scale_tiles = gl.allocate_shared_memory(gl.float32, [STAGES, TILE_M], plain)
     full = gl.allocate_shared_memory(gl.int64, [STAGES, 1], barriers)
     empty = gl.allocate_shared_memory(gl.int64, [STAGES, 1], barriers)
-    given = gl.allocate_shared_memory(gl.int64, [1], barriers)
-    taken = gl.allocate_shared_memory(gl.int64, [1], barriers)
+    queue = gl.allocate_shared_memory(gl.int32, [QUEUE, 32], plain)
+    queue_full = gl.allocate_shared_memory(gl.int64, [QUEUE, 1], barriers)
+    queue_empty = gl.allocate_shared_memory(gl.int64, [QUEUE, 1], barriers)
+    handed_full = gl.allocate_shared_memory(gl.int64, [1], barriers)
+    handed_empty = gl.allocate_shared_memory(gl.int64, [1], barriers)
     if FUSED:
         handed = gl.allocate_shared_memory(
             gl.float32, [BLOCK_M, BLOCK_N], conflict_free
         )
     else:
-        handed = given  # of no use
+        handed = handed_full  # of no use
     for stage in gl.static_range(STAGES):
         # Every copying thread, and the one of them that expects the TMA's bytes.
         mbarrier.init(full.index(stage), count=COPYING_THREADS + 1)
         mbarrier.init(empty.index(stage), count=2)
-    mbarrier.init(given, count=1)
-    mbarrier.init(taken, count=1)
+    for slot in gl.static_range(QUEUE):
+        mbarrier.init(queue_full.index(slot), count=1)
+        mbarrier.init(queue_empty.index(slot), count=2)
+    mbarrier.init(handed_full, count=1)
+    mbarrier.init(handed_empty, count=1)
     gl.warp_specialize(
         [
             (
@@ -554,7 +625,8 @@ def fused_moe_wgmma(
                     sorted_token_ids,
                     expert_ids,
                     tiles,
-                    tiles_m,
+                    groups,
+                    end,
                     n,
                     k,
                     assignments,
@@ -563,13 +635,16 @@ def fused_moe_wgmma(
                     scale_tiles,
                     full,
                     empty,
+                    queue,
+                    queue_full,
+                    queue_empty,
                     handed,
-                    given,
-                    taken,
+                    handed_full,
+                    handed_empty,
                     0,
                     FUSED,
                     MUL_ROUTED_WEIGHT,
-                    GROUP_M,
+                    MOST_TURNS,
                     STAGES,
                 ),
             ),
@@ -583,7 +658,8 @@ def fused_moe_wgmma(
                     sorted_token_ids,
                     expert_ids,
                     tiles,
-                    tiles_m,
+                    groups,
+                    end,
                     n,
                     k,
                     assignments,
@@ -592,13 +668,16 @@ def fused_moe_wgmma(
                     scale_tiles,
                     full,
                     empty,
+                    queue,
+                    queue_full,
+                    queue_empty,
                     handed,
-                    given,
-                    taken,
+                    handed_full,
+                    handed_empty,
                     1,
                     FUSED,
                     MUL_ROUTED_WEIGHT,
-                    GROUP_M,
+                    MOST_TURNS,
                     STAGES,
                 ),
             ),
@@ -611,7 +690,9 @@ def fused_moe_wgmma(
                     sorted_token_ids,
                     expert_ids,
                     tiles,
-                    tiles_m,
+                    groups,
+                    end,
+                    taken,
                     n,
                     k,
                     assignments,
@@ -620,9 +701,12 @@ def fused_moe_wgmma(
                     scale_tiles,
                     full,
                     empty,
+                    queue,
+                    queue_full,
+                    queue_empty,
                     ROWS_PER_A,
                     FUSED,
-                    GROUP_M,
+                    MOST_TURNS,
                     STAGES,
                 ),
             ),

@@ -13,8 +13,8 @@ from dsprof.kernels.moe_gemm import RowList
 from dsprof.kernels.moe_wgmma import BLOCK_ROWS, bind_pairing, make_tiles
 
 
-def tiles_of(experts: list[int], spare: int) -> list[int]:
-    """Tiles of blocks of these experts, in a list with room for ``spare`` more."""
+def tiles_of(experts: list[int], spare: int) -> list[list[int]]:
+    """Tiles and groups of these experts' blocks, in a list with room for more."""
     ids = torch.tensor(experts + [999] * spare, dtype=torch.int32)
     rows = RowList(
         block_rows=BLOCK_ROWS,
@@ -26,7 +26,8 @@ def tiles_of(experts: list[int], spare: int) -> list[int]:
     )
     tiles = make_tiles(rows)
     bind_pairing(pair_blocks, rows, tiles)()
-    return tiles.tiles[: int(tiles.num_tiles)].tolist()
+    count = int(tiles.num_tiles)
+    return [tiles.tiles[:count].tolist(), tiles.groups[:count].tolist()]
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import pytest
 from dsprof.kernels.moe_gemm import RowList
 from dsprof.kernels.moe_wgmma import (
     MOST_REGISTERS,
+    MOST_TURNS,
     WARPS,
     WEIGHT_TILE,
     bind_pairing,
@@ -25,21 +26,29 @@ ROOT = Path(__file__).parents[3]
 SHARED_BYTES = 227 * 1024  # that a program may have on compute capability 9.0
 
 
-def expected_tiles(experts: list[int]) -> list[int]:
-    tiles, first = [], 0
+def expected(experts: list[int]) -> list[list[int]]:
+    """Tiles, and of each its group's first tile and size, packed as the kernel does."""
+    tiles: list[int] = []
+    groups: list[int] = []
+    first = 0
     for _, run in groupby(experts):
         count = len(list(run))
-        tiles += [2 * (first + i) + (i + 1 < count) for i in range(0, count, 2)]
+        mine = [2 * (first + i) + (i + 1 < count) for i in range(0, count, 2)]
+        for begin in range(0, len(mine), MOST_TURNS):
+            size = min(MOST_TURNS, len(mine) - begin)
+            groups += [(MOST_TURNS + 1) * (len(tiles) + begin) + size] * size
+        tiles += mine
         first += count
-    return tiles
+    return [tiles, groups]
 
 
-def test_blocks_of_an_expert_are_paired_and_an_odd_last_one_is_alone() -> None:
+def test_blocks_of_an_expert_are_paired_and_its_tiles_are_a_group() -> None:
     rng = random.Random(9)  # noqa: S311 -- cases, not secrets
     cases: list[tuple[list[int], int]] = [
         ([0], 0),
         ([255], 3),
         ([4] * 7, 1),
+        ([1] + [4] * 37 + [9] * 2, 4),
         ([0, 0, 1, 1], 0),
         ([0, 1, 2], 5),
     ]
@@ -57,7 +66,7 @@ def test_blocks_of_an_expert_are_paired_and_an_odd_last_one_is_alone() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [expected_tiles(experts) for experts, _ in cases]
+    assert json.loads(done.stdout) == [expected(experts) for experts, _ in cases]
 
 
 def test_a_list_in_other_blocks_is_refused() -> None:
@@ -88,7 +97,7 @@ def compiled(*, fused: bool) -> tuple[str, int]:
         "ROWS_PER_A": 8 if fused else 1,
         "FUSED": fused,
         "MUL_ROUTED_WEIGHT": not fused,
-        "GROUP_M": 4,
+        "MOST_TURNS": MOST_TURNS,
         "STAGES": 3 if fused else 4,
     }
     signature = {
@@ -102,7 +111,9 @@ def compiled(*, fused: bool) -> tuple[str, int]:
         "sorted_token_ids": "*i32",
         "expert_ids": "*i32",
         "tiles": "*i32",
+        "groups": "*i32",
         "num_tiles": "*i32",
+        "taken": "*i32",
         "n": "i32",
         "k": "i32",
         "assignments": "i32",
