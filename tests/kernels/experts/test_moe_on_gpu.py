@@ -9,8 +9,10 @@ from dsprof.harness.binding import load_providers
 from dsprof.harness.check import compare
 from dsprof.harness.records import Phase, Point
 from dsprof.harness.tensors import DeviceTensors
+from dsprof.harness.tune_candidates import WGMMA as TILES
+from dsprof.kernels import moe_wgmma
 from dsprof.kernels.experts import triton_fp8_moe
-from dsprof.kernels.moe_configs import MoeConfig
+from dsprof.kernels.moe_configs import Implementation, MoeConfig
 from dsprof.kernels.registry import load_kernel
 from dsprof.kernels.spec import Kernel, Tensors, Workload
 from tests.kernels.experts.interpret_triton_moe import CONFIG, OPTIONS
@@ -68,8 +70,19 @@ def test_an_expert_of_every_token_gives_the_reference(name: str) -> None:
     check(kernel, work, args)
 
 
-WAYS = {**OPTIONS, "overlapped": replace(CONFIG, overlap=True)}
-HOPPER_ONLY = ("overlapped", "TMA")
+WGMMA = replace(
+    CONFIG,
+    implementation=Implementation.WGMMA,
+    block_m=moe_wgmma.BLOCK_ROWS,
+    gate_up=TILES.gate_up[0],
+    down=TILES.down[0],
+)
+WAYS = {
+    **OPTIONS,
+    "overlapped": replace(CONFIG, overlap=True),
+    "paired tiles, for Hopper": WGMMA,
+}
+HOPPER_ONLY = ("overlapped", "TMA", "Hopper")
 
 
 @pytest.mark.parametrize("tokens", [1, 9, 40])
@@ -77,8 +90,22 @@ HOPPER_ONLY = ("overlapped", "TMA")
 def test_every_way_to_cut_the_gemms_gives_the_reference(way: str, tokens: int) -> None:
     if any(word in way for word in HOPPER_ONLY):
         needs_hopper()
-    config: MoeConfig = WAYS[way]
+    check_way(WAYS[way], *made("triton_fp8_moe", OPS[0], tokens))
+
+
+@pytest.mark.parametrize("tokens", [64, 65, 128, 1000, 1153])
+def test_paired_tiles_give_the_reference_where_few_experts_have_all_tokens(
+    tokens: int,
+) -> None:
+    """Full tiles and half ones, more tiles than an expert's group may have."""
+    needs_hopper()
     kernel, work, args = made("triton_fp8_moe", OPS[0], tokens)
+    ids = torch.tensor([255, 0, 3, 17, 100, 101, 200, 31], dtype=torch.int32)
+    args["topk_ids"].copy_(ids.cuda())
+    check_way(WGMMA, kernel, work, args)
+
+
+def check_way(config: MoeConfig, kernel: Kernel, work: Workload, args: Tensors) -> None:
     [binding], _ = load_providers(kernel, kernel.providers)
     run = triton_fp8_moe.bind(binding.api, work, args, config)
     expected = kernel.reference(work, args)
@@ -92,5 +119,5 @@ def test_every_way_to_cut_the_gemms_gives_the_reference(way: str, tokens: int) -
 
 
 def needs_hopper() -> None:
-    if torch.cuda.get_device_capability() < (9, 0):
+    if torch.cuda.get_device_capability() != (9, 0):
         pytest.skip("needs compute capability 9.0")
