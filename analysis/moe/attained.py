@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from dsprof.analysis.findings import Finding
 from dsprof.analysis.moe.curves import CurvePoint
-from dsprof.analysis.moe.observations import token_list
+from dsprof.analysis.moe.observations import US, token_list
 from dsprof.analysis.moe.spans import Span, spans
 from dsprof.analysis.moe.study import Reached, Study
 from dsprof.analysis.moe.traced import clock_findings, growth_findings
@@ -13,6 +13,7 @@ from dsprof.analysis.roofs import RoofKind
 from dsprof.harness.records import Bound
 
 TERA = 1e12
+NEAR = 0.5  # of the longer side of a roof: the shorter one is not negligible
 
 
 def regime_findings(study: Study, bound: Bound) -> list[Finding]:
@@ -64,8 +65,19 @@ def _spent(study: Study, one: Reached) -> str:
     least_us = one.efficiency[study.main_kind] * one.point.time_us
     return (
         f"it takes {significant(one.point.time_us)} us instead of "
-        f"{significant(least_us)}{_spent_beside(one.point)}"
+        f"{significant(least_us)}{_near_ridge(study, one)}{_spent_beside(one.point)}"
     )
+
+
+def _near_ridge(study: Study, one: Reached) -> str:
+    """What the other side of the roof asks for, where that is not far below."""
+    compute_us = one.done.flops / study.main.flops_per_s * US
+    memory_us = one.done.total_bytes / study.main.bytes_per_s * US
+    less, more = sorted((compute_us, memory_us))
+    if less < NEAR * more:
+        return ""
+    side = "computing" if less == compute_us else "moving bytes"
+    return f" ({side} alone {significant(less)})"
 
 
 def _spent_beside(point: CurvePoint) -> str:
@@ -97,11 +109,17 @@ def _quickest(of_bound: Sequence[Span]) -> Iterator[Finding]:
         }
         if len(times) == len(of_bound):
             wins.setdefault(min(times, key=lambda name: times[name]), []).append(tokens)
-    detail = "; ".join(
-        f"{name} at {', '.join(f'{count:,}' for count in tokens)}"
-        for name, tokens in wins.items()
-    )
-    if detail:
+    if len(wins) == 1:
+        ((name, all_of_them),) = wins.items()
+        yield Finding(
+            title="Quickest",
+            detail=f"{name} at every size, {token_list(all_of_them)}.",
+        )
+    elif wins:
+        detail = "; ".join(
+            f"{name} at {', '.join(f'{count:,}' for count in tokens)}"
+            for name, tokens in wins.items()
+        )
         yield Finding(title="Quickest", detail=f"{detail} tokens.")
 
 

@@ -14,20 +14,26 @@ GAPS = "gaps"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedLaunch:
-    """One launch of the call, and the gap before it, negative where two overlap."""
+    """One launch of the call, the gap before it, and what it adds to the call.
+
+    A launch may begin while those before it still run (programmatic dependent launch)
+    and wait inside itself: its span then holds their time as well. So it is charged
+    with what of its span lies past the end of all launches before it.
+    """
 
     stage: str
     function_name: str
     start_us: float  # since the first launch of the call began
-    time_us: float
-    gap_us: float
+    span_us: float  # from its own start to its own end
+    time_us: float  # past the end of every launch before it, never below zero
+    gap_us: float  # in which none ran, never below zero
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breakdown:
     """The launches of one call in order, as a trace of the graph has them.
 
-    Gaps and spans together end where the last launch does. What a graph takes before
+    Times and gaps together end where the last launch does. What a graph takes before
     its first launch is not in it, so the graph's own time differs.
     """
 
@@ -36,7 +42,7 @@ class Breakdown:
 
     @property
     def stages_us(self) -> Mapping[str, float]:
-        """Spans by stage, in the order of their first launch."""
+        """Times by stage, in the order of their first launch."""
         found: dict[str, float] = defaultdict(float)
         for launch in self.launches:
             found[launch.stage] += launch.time_us
@@ -52,7 +58,8 @@ class Breakdown:
 
     @property
     def spans_us(self) -> float:
-        return sum(launch.time_us for launch in self.launches)
+        """More than the call takes, where launches overlap."""
+        return sum(launch.span_us for launch in self.launches)
 
     @property
     def gaps_us(self) -> float:
@@ -61,7 +68,7 @@ class Breakdown:
     @property
     def total_us(self) -> float:
         """From the first launch's start to the last one's end."""
-        return self.spans_us + self.gaps_us
+        return sum(launch.time_us + launch.gap_us for launch in self.launches)
 
     @property
     def gemm_us(self) -> float:
@@ -69,7 +76,7 @@ class Breakdown:
 
     @property
     def other_stages_us(self) -> Mapping[str, float]:
-        """Spans of what is no GEMM, the longest first."""
+        """Times of what is no GEMM, the longest first."""
         rest = {name: us for name, us in self.stages_us.items() if name not in GEMMS}
         return dict(sorted(rest.items(), key=lambda pair: -pair[1]))
 
@@ -93,17 +100,20 @@ def breakdown(spans: Sequence[LaunchSpan]) -> Breakdown:
     """The launches of one call, whatever order they are given in."""
     ordered = sorted(spans, key=lambda span: span.index)
     stages = stages_of([span.function_name for span in ordered])
-    ends = [0.0, *(span.start_us + span.time_us for span in ordered)]
-    return Breakdown(
-        launches=tuple(
+    launches, end_us = [], ordered[0].start_us
+    for span, stage in zip(ordered, stages, strict=True):
+        ends_us = span.start_us + span.time_us
+        launches.append(
             StagedLaunch(
                 stage=stage,
                 function_name=short_name(span.function_name),
                 start_us=span.start_us,
-                time_us=span.time_us,
-                gap_us=span.start_us - end,
+                span_us=span.time_us,
+                time_us=max(0.0, ends_us - max(span.start_us, end_us)),
+                gap_us=max(0.0, span.start_us - end_us),
             )
-            for span, stage, end in zip(ordered, stages, ends[:-1], strict=True)
-        ),
-        calls=min(span.calls for span in ordered),
+        )
+        end_us = max(end_us, ends_us)
+    return Breakdown(
+        launches=tuple(launches), calls=min(span.calls for span in ordered)
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from dsprof.analysis.moe.geometry import BF16_BYTES, PROJECTIONS, Geometry
+from dsprof.harness.profile import Profile
 from dsprof.harness.records import Measurement
 
 # The step of a served MoE layer from the choice of experts to their sum, the whole of
@@ -17,6 +18,15 @@ MATRICES = {
 }
 TABLE_BYTES = 16  # at most, an assignment: ids, weights and the lists made of them
 LOGIT_BYTES = 4  # FP32, one a token and expert
+
+
+def has_whole_steps_alone(profile: Profile) -> bool:
+    """Whether every row is of a whole step: ways to do the same, and no layer's calls.
+
+    Their times stand for one another, so that adding them up says nothing.
+    """
+    rows = profile.measurements
+    return bool(rows) and all(row.point.op == WHOLE_STEP for row in rows)
 
 
 def experts_with_rows(rows: Iterable[Measurement], geometry: Geometry) -> int | None:

@@ -60,11 +60,22 @@ def _curve(
         calls=(_call(rows[0]),),
         cache=cache,
         points=tuple(
-            _point(_middle(found), launched, geometry)
+            _point(_middle(_traced(found, launched)), launched, geometry)
             for _, found in sorted(of_size.items())
         ),
         is_one_graph=True,
     )
+
+
+def _traced(
+    found: Sequence[tuple[Measurement, Timing]], launched: dict[str, Breakdown]
+) -> Sequence[tuple[Measurement, Timing]]:
+    """Of the points of a size those with launches, so that a time and these are one's.
+
+    A decode and a prefill point of as many tokens do the same work, and a capture of
+    counters times its points once more, without launches.
+    """
+    return [pair for pair in found if pair[0].point.label in launched] or found
 
 
 def _middle(found: Sequence[tuple[Measurement, Timing]]) -> tuple[Measurement, Timing]:

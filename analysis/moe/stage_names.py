@@ -19,6 +19,7 @@ class PipelineStage(StrEnum):
     ACTIVATION = "activation"
     DOWN = "GEMM down"
     REDUCE = "reduce"
+    ELEMENTWISE = "PyTorch elementwise"  # fills and casts between the others
 
 
 UNNAMED = "<unnamed>::"  # namespace, as names are normalised
@@ -33,7 +34,7 @@ _PATTERNS = tuple(
         (r"gate_up", PipelineStage.GATE_UP),
         (r"(?:fused_moe|gemm)\w*_(?:silu|swiglu)", PipelineStage.GATE_UP),
         (r"(?:moe|gemm|proj|expert)\w*_down(?![a-z])", PipelineStage.DOWN),
-        (r"get_group_gemm_starts", PipelineStage.SET_UP),
+        (r"get_group_gemm_starts|^pair_blocks", PipelineStage.SET_UP),
         (r"moe_align|count_and_sort|sort_tokens|arg_sorts", PipelineStage.SORT),
         (r"compute_(?:problem_sizes|expert_\w*offsets)", PipelineStage.SORT),
         (
@@ -44,20 +45,39 @@ _PATTERNS = tuple(
         (r"shuffle", PipelineStage.SHUFFLE),
         (r"act_and_mul|silu|swiglu", PipelineStage.ACTIVATION),
         (r"quant", PipelineStage.QUANTISE),
+        (r"elementwise_kernel", PipelineStage.ELEMENTWISE),
     )
 )
 # Products that do not say which of the two they are; their order does.
 _UNNAMED_GEMM = re.compile(
     r"device_kernel|group(?:ed)?_?gemm|fused_moe|moe_gemm", re.IGNORECASE
 )
+_MANGLED = re.compile(r"_Z(N?)[rVK]*(?:St)?(?=\d)")  # of the Itanium C++ ABI
+_LENGTH = re.compile(r"\d+")
 _SPLIT_SUM = re.compile(r"split_?k", re.IGNORECASE)  # belongs to the product before it
 
 
 def short_name(function_name: str) -> str:
-    """The function's own name, without namespaces, template arguments, parameters."""
+    """The function's own name, without namespaces, template arguments, parameters.
+
+    Of a mangled name too: a tracer leaves those that its demangler cannot read.
+    """
+    if mangled := _MANGLED.match(function_name):
+        return _last_part(function_name[mangled.end() :], nested=bool(mangled[1]))
     plain = normalize(function_name).replace(UNNAMED, "")
     head = plain.split("<", 1)[0].removesuffix("()")
     return head.rsplit("::", 1)[-1] or function_name
+
+
+def _last_part(lengths: str, *, nested: bool) -> str:
+    """The last of the parts, each behind its length: ``2ns4nameI`` has two."""
+    name, at = lengths, 0
+    while size := _LENGTH.match(lengths, at):
+        at = size.end() + int(size[0])
+        name = lengths[size.end() : at]
+        if not nested:
+            break
+    return name
 
 
 def stages_of(function_names: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dsprof.analysis.layer import path_of
 from dsprof.analysis.merged_frame import merged_frame
+from dsprof.analysis.moe.experts_read import WHOLE_STEP
 from dsprof.analysis.sizes import ProblemSize
 from dsprof.analysis.whatif.fit import Fits, fit_kernels
 from dsprof.analysis.whatif.layer_terms import call_terms, layer_terms
@@ -217,6 +218,8 @@ def _timed_rows(
     found: dict[tuple[str, str], Measurement] = {}
     for row in size.select(profile.measurements):
         timing, key = row.timing(cache), (row.point.kernel, row.point.op)
+        if row.point.op == WHOLE_STEP:  # stands for calls that are timed one by one
+            continue
         if timing is None or row.point.kv_len not in {None, kv_len}:
             continue
         known = found.get(key)

@@ -33,9 +33,10 @@ COLORS = {
     PipelineStage.SHUFFLE: "#009E73",
     PipelineStage.ACTIVATION: "#F0E442",
     PipelineStage.REDUCE: "#000000",
+    PipelineStage.ELEMENTWISE: "#8A8A8A",
     GAPS: "#C8C8C8",
 }
-OTHER_COLORS = ("#8A8A8A", "#5C5C8A", "#8A5C5C", "#5C8A5C")  # of unknown launches
+OTHER_COLORS = ("#5C5C8A", "#8A5C5C", "#5C8A5C")  # of unknown launches
 LEGEND_COLUMNS = 7
 ROOM_FOR_NUMBER_PCT = 7.0  # a smaller part has its number in the table alone
 LIGHT = {
@@ -112,19 +113,17 @@ def _panel(
     labels = [f"{t:,}\n{time_us}" for t, time_us in zip(sizes, times, strict=True)]
     axes.set_xticks(range(len(sizes)), labels, fontsize=8)
     axes.set_xlim(-0.6, len(sizes) - 0.4)
-    # Spans of launches that overlap are more than the call.
-    most = max(made.spans_us / made.total_us for made in of_size.values())
-    axes.set_ylim(0, 100 * max(1.0, most))
+    axes.set_ylim(0, 100)
     axes.tick_params(axis="x", length=0)
     axes.set_ylabel("% of one call", fontsize=9.5)
 
 
 def _bar(axes: "Axes", x: int, made: Breakdown, colors: Mapping[str, str]) -> None:
-    """One call's parts; gaps below zero, where launches overlap, are not drawn."""
+    """One call's parts, which are all of it."""
     bottom, shares = 0.0, made.shares
     for part, color in colors.items():
         share = 100 * shares.get(part, 0.0)
-        if share <= 0:
+        if not share:
             continue
         axes.bar(x, share, bottom=bottom, width=BAR_WIDTH, color=color, zorder=3)
         if share >= ROOM_FOR_NUMBER_PCT:

@@ -156,8 +156,8 @@ def _breakdown_table(curve: Curve, sizes: Sequence[int]) -> Table:
     rows += [
         ("gaps", MISSING, *(significant(100 * b.gaps_us / b.total_us) for b in made)),
         ("Launches", MISSING, *(str(len(one.launches)) for one in made)),
-        ("Spans (us)", MISSING, *(significant(one.spans_us) for one in made)),
-        ("Spans and gaps (us)", MISSING, *(significant(one.total_us) for one in made)),
+        ("The call, traced (us)", MISSING, *(significant(b.total_us) for b in made)),
+        ("Launches' own spans (us)", MISSING, *(significant(b.spans_us) for b in made)),
         (
             "The graph's median (us)",
             MISSING,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dsprof.analysis.moe.experts_read import has_whole_steps_alone
 from dsprof.analysis.npu.compute_balance import shares_pct
 from dsprof.analysis.npu.confidence import name_of
 from dsprof.analysis.npu.energy import EnergyModel, energy_model
@@ -61,10 +62,14 @@ def render_npu(
 ) -> str | None:
     """The page as Markdown; None for a profile without a row of any kind.
 
+    None also where whole steps alone were timed, which are no calls of a layer.
+
     ``data`` is for a caller that has it. ``parallel`` adds its chips to the usual ones
     of the interconnect section. ``figures`` are those that will lie beside the page.
     """
     if not (profile.measurements or profile.counters or profile.timelines):
+        return None
+    if has_whole_steps_alone(profile) and not profile.timelines:
         return None
     known = npu_data(profile) if data is None else data
     sections = npu_sections(known, parallel)

@@ -76,6 +76,13 @@ class SummaryView:
     example_command: str
     again: str
 
+    @property
+    def has_layer(self) -> bool:
+        """Whether a step of the layer has a time, or was planned and has none."""
+        planned = {row.point.kernel for row in self.profile.measurements}
+        steps = {slot.kernel for slot in self.profile.slots}
+        return bool(self.layer_scaling or planned & steps or not planned)
+
 
 def render_summary(profile: Profile, frame: "pd.DataFrame | None" = None) -> str:
     """The summary as Markdown.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from dsprof.analysis.layer import path_of
+from dsprof.analysis.moe.experts_read import has_whole_steps_alone
 from dsprof.analysis.report.markdown import Table
 from dsprof.analysis.report.template import render
 from dsprof.analysis.report.whatif_fits import (
@@ -58,7 +59,7 @@ class WhatifView:
 
 
 def render_whatif(profile: Profile, fits: Fits | None = None) -> str | None:
-    """The page as Markdown; None for a profile without a timed point.
+    """The page as Markdown; None for a profile without a timed call of a layer.
 
     ``fits`` are those of ``fitted_cache(profile)``, made here where they are not given.
     """
@@ -90,7 +91,13 @@ def render_whatif(profile: Profile, fits: Fits | None = None) -> str | None:
 
 
 def fitted_cache(profile: Profile) -> Cache | None:
-    """Cold, as a layer's weights are when its turn comes; warm where that is all."""
+    """Cold, as a layer's weights are when its turn comes; warm where that is all.
+
+    None without a timed point, and where whole steps are all that was timed: a fit of
+    those tells no fixed time of a launch, and no layer can be made of them.
+    """
+    if has_whole_steps_alone(profile):
+        return None
     for cache in (Cache.COLD, Cache.WARM):
         if any(row.timing(cache) for row in profile.measurements):
             return cache

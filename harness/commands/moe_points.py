@@ -53,6 +53,7 @@ def _plain_breakdown(
                 "stage": launch.stage,
                 "function": launch.function_name,
                 "start_s": launch.start_us * 1e-6,
+                "span_s": launch.span_us * 1e-6,
                 "time_s": launch.time_us * 1e-6,
                 "gap_s": launch.gap_us * 1e-6,
             }

@@ -6,6 +6,7 @@ from dsprof.analysis.moe.attained import implications, regime_findings
 from dsprof.analysis.moe.routing import Routing
 from dsprof.analysis.moe.spans import spans
 from dsprof.analysis.moe.study import Study, analytic_study, recorded_study
+from dsprof.analysis.roofs import RoofKind
 from dsprof.harness.records import Bound
 from tests.analysis.moe.made import DEEPSEEK, moe_profile
 from tests.conftest import Factory
@@ -29,6 +30,27 @@ def test_a_regime_says_what_was_reached_and_where_least_was(study: Study) -> Non
     )
     assert gemms.title == "group_gemm, sum of calls"
     assert quickest.detail == "group_gemm at 1; whole_moe at 128 tokens."
+
+
+def test_one_that_is_quickest_at_every_size_is_named_once(whole_study: Study) -> None:
+    (*_, memory) = regime_findings(whole_study, Bound.MEMORY)
+    assert memory.title == "Quickest"
+    assert memory.detail == "our_moe at every size, T = 1 and 128."
+
+
+def test_a_point_near_the_ridge_says_what_the_other_side_asks_for(
+    study: Study,
+) -> None:
+    burst = study.roofs[RoofKind.BURST]
+
+    def worst(flops_per_s: float) -> str:
+        roof = replace(burst, flops_per_s=flops_per_s)
+        near = replace(study, roofs={**study.roofs, RoofKind.BURST: roof})
+        return regime_findings(near, Bound.MEMORY)[0].detail
+
+    # T = 1 moves bytes for 88.1 us; its 704.6 MFLOP take 70.5 us at 10 TFLOP/s.
+    assert "141 us instead of 88.1 (computing alone 70.5), " in worst(10e12)
+    assert "alone" not in worst(20e12)
 
 
 def test_compute_is_said_in_flops(study: Study) -> None:

@@ -3,7 +3,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsprof.analysis.moe.experts_read import experts_with_rows
+from dsprof.analysis.moe.experts_read import experts_with_rows, has_whole_steps_alone
+from dsprof.harness.profile import Profile
 from dsprof.harness.records import Measurement, Phase, Point, Status
 from tests.analysis.moe.made import DEEPSEEK, EXPERT_BYTES
 
@@ -33,6 +34,15 @@ def test_bytes_of_up_to_a_thousand_tokens_tell_the_experts(
     tokens: int, experts: int
 ) -> None:
     assert experts_with_rows([whole(tokens, experts)], DEEPSEEK) == experts
+
+
+def test_whole_steps_alone_are_told_from_a_layers_calls(
+    with_pipelines: Profile,
+) -> None:
+    assert not has_whole_steps_alone(with_pipelines)
+    assert not has_whole_steps_alone(replace(with_pipelines, measurements=()))
+    alone = replace(with_pipelines, measurements=(whole(1, 8), whole(7, 49)))
+    assert has_whole_steps_alone(alone)
 
 
 def test_rows_that_read_no_weights_tell_nothing() -> None:

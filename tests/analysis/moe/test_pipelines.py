@@ -6,7 +6,7 @@ from dsprof.analysis.moe.geometry import NumberFormat
 from dsprof.analysis.moe.pipelines import pipeline_curves, untimed_pipelines
 from dsprof.analysis.moe.recorded import recorded_curves
 from dsprof.harness.profile import Profile
-from dsprof.harness.records import Cache, Status
+from dsprof.harness.records import Cache, Phase, Status
 from tests.analysis.moe.made import DEEPSEEK, LIBRARY, OURS, TOUCHED, make_geometry
 from tests.conftest import Factory
 
@@ -75,6 +75,29 @@ def test_several_points_of_a_size_are_the_middle_one(
     assert point.time_us == 100
     assert point.whole is not None
     assert point.whole.timing.power_w == 400  # of that very point
+
+
+def test_of_several_points_of_a_size_one_with_launches_is_taken(
+    with_pipelines: Profile, make_timing: Factory
+) -> None:
+    first = next(
+        row
+        for row in with_pipelines.measurements
+        if row.point.kernel == OURS and row.point.tokens == 1
+    )
+    as_prefill = replace(
+        first,
+        point=replace(first.point, phase=Phase.PREFILL),
+        cold=make_timing(median_us=90.0),
+    )
+    both = replace(
+        with_pipelines, measurements=(*with_pipelines.measurements, as_prefill)
+    )
+    point = pipeline_curves(both, DEEPSEEK)[1].points[0]
+    assert point.time_us == 100
+    assert point.breakdown is not None
+    untraced = pipeline_curves(replace(both, launches=()), DEEPSEEK)[1].points[0]
+    assert untraced.time_us == 90
 
 
 def test_another_provider_is_another_pipeline(with_pipelines: Profile) -> None:

@@ -7,7 +7,8 @@ from dsprof.analysis.moe.stage_names import PipelineStage, short_name, stages_of
 # Launches as ncu listed them on an H200, after a gate.
 LIBRARY = {
     "moe_fused_gate_kernel": "gate",
-    "vectorized_elementwise_kernel": "vectorized_elementwise_kernel",
+    "vectorized_elementwise_kernel": "PyTorch elementwise",
+    "pair_blocks": "GEMM set-up",
     "compute_problem_sizes": "sort/align",
     "compute_expert_offsets": "sort/align",
     "compute_arg_sorts": "sort/align",
@@ -70,10 +71,27 @@ def test_template_arguments_tell_nothing() -> None:
     assert short_name("fused_moe") == "fused_moe"
 
 
+@pytest.mark.parametrize(
+    ("mangled", "name"),
+    [
+        ("_ZN7cutlass13device_kernelINS_4gemm6kernel13GemmUniversalIiEEEEvNT_E", None),
+        ("_ZNK7cutlass13device_kernelEv", None),
+        ("_Z13device_kernelIN4gemm4oneEEvT_", None),
+        ("_ZSt", "_ZSt"),
+        ("_Zebra", "_Zebra"),
+    ],
+)
+def test_a_mangled_name_is_read_as_far_as_it_is_nested(
+    mangled: str, name: str | None
+) -> None:
+    assert short_name(mangled) == (name or "device_kernel")
+
+
 NAMES = st.lists(
     st.one_of(
         st.sampled_from(["device_kernel", "fused_moe", "fused_moe_silu", *LIBRARY]),
         st.text(max_size=12),
+        st.text(alphabet="_ZN0123459ab", max_size=12).map("_ZN{}".format),
     ),
     max_size=12,
 )

@@ -168,6 +168,18 @@ def test_a_profile_of_one_kernel_gives_an_honest_page(
     assert "0 of its timed calls" not in page
 
 
+def test_ways_to_do_one_step_make_no_page(
+    make_profile: Factory, make_measurement: Factory
+) -> None:
+    ways = tuple(
+        make_measurement(kernel=kernel, op="routed experts") for kernel in "ab"
+    )
+    assert render_npu(make_profile(measurements=ways)) is None
+    other = make_profile(measurements=(*ways, make_measurement(kernel="c")))
+    (layer,) = npu_data(other).layers
+    assert [call.row.point.kernel for call in layer.calls] == ["c"]
+
+
 def test_a_profile_of_failures_alone_gives_an_honest_page(
     make_profile: Factory, make_measurement: Factory
 ) -> None:

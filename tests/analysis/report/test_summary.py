@@ -227,3 +227,19 @@ def test_a_recorded_program_without_counters_names_the_command_that_adds_them(
     assert "`dsprof nsys --ncu -o PROFILE -- PROGRAM...` adds them" in render_summary(
         profile
     )
+
+
+def test_a_run_without_a_step_of_the_layer_has_no_tables_of_it(
+    profile: Profile, make_measurement: Factory
+) -> None:
+    with_steps = render_summary(profile)
+    assert "## Decode B=1" in with_steps
+    assert "## Layer\n" not in with_steps
+    others = (make_measurement(kernel="whole", op="routed experts"),)
+    without = render_summary(replace(profile, measurements=others))
+    assert (
+        section(without, "Layer").strip() == "No step of the layer is part of this run."
+    )
+    for title in ("Decode B=1", "Layer scaling", "Headroom ranking"):
+        assert f"## {title}" in with_steps
+        assert f"## {title}" not in without

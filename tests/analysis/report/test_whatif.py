@@ -83,6 +83,15 @@ def test_one_point_without_a_layer_still_gives_an_honest_page(
     assert "No layer can be added up" in page
 
 
+def test_whole_steps_alone_make_no_page(
+    make_profile: Factory, make_measurement: Factory
+) -> None:
+    whole = make_measurement(op="routed experts")
+    assert render_whatif(make_profile(measurements=(whole,))) is None
+    other = make_measurement(kernel="other")
+    assert render_whatif(make_profile(measurements=(whole, other))) is not None
+
+
 def test_a_kernel_named_with_markup_is_shown_as_text(
     make_profile: Factory, make_measurement: Factory
 ) -> None:
