@@ -13,6 +13,7 @@ from dsprof.analysis.roofs import RoofKind
 from dsprof.harness.records import Bound
 
 TERA = 1e12
+CLOSE = 0.1  # of the best: as good as it
 NEAR = 0.5  # of the longer side of a roof: the shorter one is not negligible
 
 
@@ -38,9 +39,20 @@ def _span_detail(study: Study, span: Span) -> str:
     )
     return (
         f"{_shares(study, span)} at {tokens}; most at T = {best.point.tokens:,} "
-        f"({reached}), least at T = {worst.point.tokens:,}, where "
+        f"({reached}){_near_best(span)}, least at T = {worst.point.tokens:,}, where "
         f"{_spent(study, worst)}."
     )
+
+
+def _near_best(span: Span) -> str:
+    """The points that come close to the best; nothing where that is one, or all."""
+    most = span.share(span.best)
+    near = [
+        one.point.tokens for one in span.points if span.share(one) >= (1 - CLOSE) * most
+    ]
+    if not 1 < len(near) < len(span.points):
+        return ""
+    return f", within {100 * CLOSE:.0f} % of that at {token_list(near)}"
 
 
 def _shares(study: Study, span: Span) -> str:

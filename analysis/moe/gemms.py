@@ -38,10 +38,15 @@ def gemm_rates(one: Reached, geometry: Geometry) -> Iterator[GemmRate]:
     stages_us = one.point.breakdown.stages_us
     for stage, matrices in MATRICES.items():
         if time_us := stages_us.get(stage):
-            values = matrices * geometry.hidden * geometry.intermediate
             yield GemmRate(
                 stage=stage,
                 time_us=time_us,
                 flops=one.done.flops * matrices / PROJECTIONS,
-                weight_bytes=one.done.experts * geometry.weight_bytes(values),
+                weight_bytes=stage_weight_bytes(one, geometry, stage),
             )
+
+
+def stage_weight_bytes(one: Reached, geometry: Geometry, stage: PipelineStage) -> float:
+    """The weights of a GEMM, with scales, of all experts that got a row."""
+    values = MATRICES[stage] * geometry.hidden * geometry.intermediate
+    return one.done.experts * geometry.weight_bytes(values)

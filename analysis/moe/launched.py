@@ -4,8 +4,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dsprof.harness.counters import Counters
 from dsprof.harness.profile import Profile
 from dsprof.harness.records import Cache, Call
+
+NS_PER_US = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +22,11 @@ class Launched:
     call: Call
     tokens: int
     functions_us: Mapping[str, float]  # in the order of their first launch
-    launches: int
+    counted: tuple[Counters, ...]  # in the order of the launches
+
+    @property
+    def launches(self) -> int:
+        return len(self.counted)
 
     @property
     def total_us(self) -> float:
@@ -29,25 +36,24 @@ class Launched:
 def launched_calls(profile: Profile, cache: Cache) -> tuple[Launched, ...]:
     """Every call with more than one launch at a counted point; by call and tokens."""
     points = {row.point.label: row.point for row in profile.measurements}
-    of_label: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    of_label: dict[str, list[Counters]] = defaultdict(list)
     for counters in profile.counters:
         if counters.cache is cache and counters.duration_ns is not None:
-            launch = (counters.function_name, counters.duration_ns / 1000)
-            of_label[counters.label].append(launch)
+            of_label[counters.label].append(counters)
     found = []
     for label, launches in of_label.items():
         if label not in points or len(launches) == 1:
             continue
         functions_us: dict[str, float] = defaultdict(float)
-        for name, time_us in launches:
-            functions_us[name] += time_us
+        for one in launches:
+            functions_us[one.function_name] += (one.duration_ns or 0.0) / NS_PER_US
         point = points[label]
         found.append(
             Launched(
                 call=Call(kernel=point.kernel, op=point.op),
                 tokens=point.tokens,
                 functions_us=dict(functions_us),
-                launches=len(launches),
+                counted=tuple(launches),
             )
         )
     return tuple(sorted(found, key=lambda one: (one.call.label, one.tokens)))

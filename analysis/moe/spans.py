@@ -17,16 +17,17 @@ class Span:
     points: tuple[Reached, ...]  # by tokens; never empty
     kind: RoofKind  # that efficiencies are of
 
-    def _share(self, one: Reached) -> float:
+    def share(self, one: Reached) -> float:
+        """Of the roof that efficiencies are of."""
         return one.efficiency[self.kind]
 
     @property
     def best(self) -> Reached:
-        return max(self.points, key=self._share)
+        return max(self.points, key=self.share)
 
     @property
     def worst(self) -> Reached:
-        return min(self.points, key=self._share)
+        return min(self.points, key=self.share)
 
 
 def spans(study: Study) -> list[Span]:

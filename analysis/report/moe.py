@@ -15,6 +15,7 @@ from dsprof.analysis.moe.observations import (
 from dsprof.analysis.moe.speed import graph_findings, speed_findings
 from dsprof.analysis.moe.study import Study
 from dsprof.analysis.report.markdown import Table
+from dsprof.analysis.report.moe_counted_table import counted_table
 from dsprof.analysis.report.moe_measured_tables import (
     actual_table,
     launch_tables,
@@ -69,6 +70,7 @@ class MoePart:
     graphs: list[Finding]
     stages: Table
     launches: dict[str, Table]  # by call
+    counted: Table
     regimes: Table
     by_regime: dict[str, list[Finding]]
     implications: list[Finding]
@@ -154,6 +156,7 @@ def _part(study: Study) -> MoePart:
         graphs=list(graph_findings(study.recorded)),
         stages=stage_table(study),
         launches=launch_tables(study),
+        counted=counted_table(study),
         regimes=regime_table(study),
         by_regime={
             f"{bound.capitalize()}-bound": found
