@@ -39,9 +39,12 @@ def share_figure(frame: "pd.DataFrame") -> "Figure":
 
     The axis is logarithmic and goes past 100: a warm point beyond the roof is
     served by L2. An op without a time says its status in its row; one without a
-    time at any of the sizes is named under the panels instead.
+    time at any of the sizes is named under the panels instead. A size that the run
+    did not plan has no panel, unless it planned none of them.
     """
-    at_sizes = {size: _at(frame, size) for size in REPORTED_SIZES}
+    every_size = {size: _at(frame, size) for size in REPORTED_SIZES}
+    planned = {size: found for size, found in every_size.items() if len(found)}
+    at_sizes = planned or every_size
     rows, left_out = _row_names(at_sizes)
     names = [plain(f"{kernel} \N{MIDDLE DOT} {op}") for kernel, op in rows]
     figure = new_figure(13.5, 1.8 + ROW_HEIGHT_IN * max(len(rows), 4))
@@ -53,7 +56,9 @@ def share_figure(frame: "pd.DataFrame") -> "Figure":
         bottom=0.65 / height,
         wspace=0.06,
     )
-    panels = figure.subplots(1, len(at_sizes), sharex=True, sharey=True)
+    panels = figure.subplots(1, len(at_sizes), sharex=True, sharey=True, squeeze=False)[
+        0
+    ]
     low_pct, high_pct = _limits(at_sizes)
     for axes, (size, found) in zip(panels, at_sizes.items(), strict=True):
         axes.set_xscale("log")

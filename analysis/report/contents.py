@@ -63,6 +63,7 @@ FIGURES = (OVERVIEW, BY_CATEGORY, TIME, SHARE, *COUNTER_ROOFLINES, *COUNTED.valu
 SUMMARY, ROOFLINE, PAGE = "summary.md", "roofline.md", "index.html"
 COUNTERS, CORRECTIONS = "counters.md", "corrections.md"
 MOE = "moe.md"
+MOE_COMMAND = "dsprof moe PROFILE --output DIR"
 MOE_FIGURE = re.compile(r"figures/moe-\d+-of-\d+(?:-stages)?\.png")
 Drawing = tuple[FigureLink, Callable[[], "Figure"]]
 
@@ -108,7 +109,7 @@ def report_contents(  # noqa: PLR0913 -- parts of a report
                 histograms=COUNTED,
             )
         if moe:
-            documents[MOE] = render_moe(moe, "dsprof moe")
+            documents[MOE] = render_moe(moe, MOE_COMMAND)
         documents |= others.documents()
         documents[CORRECTIONS] = render_corrections(corrections)
         shown = page_data(profile, frame, merged, pages, fits)
