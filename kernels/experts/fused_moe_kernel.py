@@ -312,7 +312,7 @@ KERNEL = Kernel(
             distribution="triton",
             symbols=(
                 "dsprof.kernels.experts._fused_moe_kernel:fused_moe",
-                "dsprof.kernels.experts._fused_moe_wgmma:pair_blocks",
+                "dsprof.kernels.experts._pair_blocks:pair_blocks",
                 "dsprof.kernels.experts._fused_moe_wgmma:fused_moe_wgmma",
             ),
             prepare=prepare,

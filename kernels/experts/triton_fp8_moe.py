@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 DTYPE = "float8_e4m3fn"
 OURS = "dsprof.kernels.experts._fused_moe_kernel"
 ROWS = "dsprof.kernels.experts._moe_rows"
+PAIRS = "dsprof.kernels.experts._pair_blocks"
 ON_HOPPER = "dsprof.kernels.experts._fused_moe_wgmma"
 
 QUANTIZED_GROUPS = 16  # of 128 values, a program of quantize_rows
@@ -339,7 +340,7 @@ KERNEL = Kernel(
                 f"{ROWS}:quantize_rows",
                 f"{ROWS}:quantize_and_list_rows",
                 f"{ROWS}:sum_rows",
-                f"{ON_HOPPER}:pair_blocks",
+                f"{PAIRS}:pair_blocks",
                 f"{ON_HOPPER}:fused_moe_wgmma",
             ),
             prepare=prepare,

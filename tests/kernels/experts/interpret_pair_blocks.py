@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-from dsprof.kernels.experts._fused_moe_wgmma import pair_blocks
+from dsprof.kernels.experts._pair_blocks import pair_blocks
 from dsprof.kernels.moe_gemm import RowList
 from dsprof.kernels.moe_wgmma import BLOCK_ROWS, bind_pairing, make_tiles
 
