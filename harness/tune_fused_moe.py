@@ -27,6 +27,7 @@ from dsprof.harness.tune_candidates import Candidates, candidates
 from dsprof.kernels import moe, moe_configs
 from dsprof.kernels.experts import triton_fp8_moe as pipeline
 from dsprof.kernels.moe_configs import GemmConfig, MoeConfig
+from dsprof.kernels.moe_pipeline import Gemms, Job, bind_gemms, make_job
 from dsprof.kernels.spec import Tensors, Workload
 
 if TYPE_CHECKING:
@@ -110,19 +111,18 @@ class Size:
         is_same = bool((plain == overlapped).all())
         return min(times, key=times.__getitem__) if is_same else config
 
-    def _routed(self, config: MoeConfig) -> "tuple[pipeline.Job, torch.Tensor]":
+    def _routed(self, config: MoeConfig) -> "tuple[Job, torch.Tensor]":
         """Fill the row list and quantise the tokens, once for all candidates."""
-        job = pipeline.make_job(self.work, self.args, config)
+        job = make_job(self.work, self.args, config)
         ids, weights = moe.route(self.api.moe_fused_gate, self.work, self.args)
         pipeline.bind_list_and_quantize(self.api, self.args["x"], job)(ids)
         return job, weights
 
-    def _gemms(self, job: pipeline.Job, config: MoeConfig) -> pipeline.Gemms:
-        bind = pipeline.IMPLEMENTATIONS[config.implementation]
-        return bind(self.api, replace(job, config=config))
+    def _gemms(self, job: Job, config: MoeConfig) -> Gemms:
+        return bind_gemms(self.api, replace(job, config=config))
 
     def _run(
-        self, job: pipeline.Job, config: MoeConfig, weights: "torch.Tensor"
+        self, job: Job, config: MoeConfig, weights: "torch.Tensor"
     ) -> "torch.Tensor":
         gemms = self._gemms(job, config)
         job.out.fill_(float("nan"))
@@ -133,7 +133,7 @@ class Size:
     def _try(
         self,
         gemm: str,
-        job: pipeline.Job,
+        job: Job,
         config: MoeConfig,
         weights: "torch.Tensor",
         expected: "torch.Tensor",

@@ -6,11 +6,11 @@ Routing and the row list are sgl_kernel's ops.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dsprof.kernels import blocks, fp8, grouped, moe, moe_configs, moe_gemm, moe_wgmma
-from dsprof.kernels.moe_configs import Implementation, MoeConfig
+from dsprof.kernels import grouped, moe, moe_configs, moe_gemm, moe_pipeline
+from dsprof.kernels.moe_configs import MoeConfig
+from dsprof.kernels.moe_pipeline import Job
 from dsprof.kernels.spec import (
     Category,
     Kernel,
@@ -37,111 +37,6 @@ QUANTIZED_GROUPS = 16  # of 128 values, a program of quantize_rows
 # takes it less than the two launches of the op that lists any number.
 LEAST_LISTED, MOST_LISTED = 16, 64
 SUMMED_COLUMNS = 1024  # a program of sum_rows: 16 bytes a thread and row
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What both GEMMs of a size are bound to, whatever their implementation.
-
-    Of a call's routing, ``rows`` is filled and ``x`` quantised before ``gate_up``.
-    """
-
-    work: Workload
-    config: MoeConfig
-    x: "torch.Tensor"  # e4m3 (tokens, n), every token once
-    x_scales: "torch.Tensor"  # FP32 (tokens, n / 128)
-    w1: "torch.Tensor"  # e4m3 (experts, 2 * intermediate, n), gate before up
-    w1_scales: "torch.Tensor"  # FP32 (experts, 2 * intermediate / 128, n / 128)
-    w2: "torch.Tensor"  # e4m3 (experts, n, intermediate)
-    w2_scales: "torch.Tensor"  # FP32 (experts, n / 128, intermediate / 128)
-    rows: moe_gemm.RowList
-    out: "torch.Tensor"  # BF16 (assignments, n), weighted, in the assignments' order
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gemms:
-    """Both GEMMs, bound: the second takes the routing weights (tokens, top_k)."""
-
-    gate_up: Callable[[], object]
-    down: "Callable[[torch.Tensor], object]"
-
-
-def portable(api: Any, job: Job) -> Gemms:  # noqa: ANN401 -- loaded symbols
-    """Bind the GEMMs of ``_fused_moe_kernel``, for any GPU and few rows."""
-    first, second = _operands(job)
-    return Gemms(
-        gate_up=moe_gemm.bind_gate_up(
-            api.fused_moe_silu,
-            first,
-            job.rows,
-            job.config.gate_up,
-            second.a,
-            second.a_scales,
-            overlap=job.config.overlap,
-        ),
-        down=moe_gemm.bind_gemm(
-            api.fused_moe,
-            second,
-            job.rows,
-            job.config.down,
-            job.out,
-            is_weighted=True,
-            overlap=job.config.overlap,
-        ),
-    )
-
-
-def wgmma(api: Any, job: Job) -> Gemms:  # noqa: ANN401 -- loaded symbols
-    """Bind the GEMMs of ``_fused_moe_wgmma``, for Hopper and many rows."""
-    first, second = _operands(job)
-    tiles = moe_wgmma.make_tiles(job.rows)
-    pair = moe_wgmma.bind_pairing(api.pair_blocks, job.rows, tiles)
-    gate_up = moe_wgmma.bind_gate_up(
-        api.fused_moe_wgmma,
-        first,
-        job.rows,
-        tiles,
-        job.config.gate_up,
-        second.a,
-        second.a_scales,
-    )
-
-    def pair_and_gate_up() -> None:
-        pair()
-        gate_up()
-
-    down = moe_wgmma.bind_gemm(
-        api.fused_moe_wgmma,
-        second,
-        job.rows,
-        tiles,
-        job.config.down,
-        job.out,
-        is_weighted=True,
-    )
-    return Gemms(gate_up=pair_and_gate_up, down=down)
-
-
-def _operands(job: Job) -> tuple[moe_gemm.Operands, moe_gemm.Operands]:
-    """Both GEMMs' operands: gathered where they lie, in the assignments' order."""
-    import torch
-
-    inner, assignments = job.work["intermediate"], len(job.out)
-    device = job.x.device
-    codes = torch.empty(assignments, inner, dtype=job.x.dtype, device=device)
-    scales = torch.empty(assignments, inner // fp8.GROUP, device=device)
-    return (
-        moe_gemm.Operands(
-            a=job.x, a_scales=job.x_scales, b=job.w1, b_scales=job.w1_scales
-        ),
-        moe_gemm.Operands(a=codes, a_scales=scales, b=job.w2, b_scales=job.w2_scales),
-    )
-
-
-IMPLEMENTATIONS: dict[Implementation, Callable[[Any, Job], Gemms]] = {
-    Implementation.PORTABLE: portable,
-    Implementation.WGMMA: wgmma,
-}
 
 
 def shape_of(work: Workload) -> moe_configs.Shape:
@@ -174,8 +69,8 @@ def bind(
     config: MoeConfig,
 ) -> Run:
     """Bind the pipeline in one configuration; the tuner tries many."""
-    job = make_job(work, args, config)
-    gemms = IMPLEMENTATIONS[config.implementation](api, job)
+    job = moe_pipeline.make_job(work, args, config)
+    gemms = moe_pipeline.bind_gemms(api, job)
     list_and_quantize = bind_list_and_quantize(api, args["x"], job)
 
     def run() -> Tensors:
@@ -189,38 +84,6 @@ def bind(
         return {"out": args["out"]}
 
     return run
-
-
-def make_job(work: Workload, args: Tensors, config: MoeConfig) -> Job:
-    """Allocate what lies between the steps; serving does it once, for its largest."""
-    import torch
-
-    device, tokens, n = args["x"].device, work.tokens, work["n"]
-    assignments = grouped.assignments(work)
-    # The op also counts id -1, an expert on another GPU.
-    capacity = blocks.capacity(assignments, work["experts"] + 1, config.block_m)
-
-    def empty(*shape: int, dtype: torch.dtype) -> torch.Tensor:
-        return torch.empty(shape, dtype=dtype, device=device)
-
-    rows = moe_gemm.RowList(
-        block_rows=config.block_m,
-        sorted_token_ids=empty(capacity, dtype=torch.int32),
-        expert_ids=empty(capacity // config.block_m, dtype=torch.int32),
-        num_tokens_post_padded=empty(1, dtype=torch.int32),
-    )
-    return Job(
-        work=work,
-        config=config,
-        x=empty(tokens, n, dtype=torch.float8_e4m3fn),
-        x_scales=empty(tokens, n // fp8.GROUP, dtype=torch.float32),
-        w1=args["w1"].mT,
-        w1_scales=args["w1_scales"].mT,
-        w2=args["w2"].mT,
-        w2_scales=args["w2_scales"].mT,
-        rows=rows,
-        out=empty(assignments, n, dtype=torch.bfloat16),
-    )
 
 
 def bind_list_and_quantize(

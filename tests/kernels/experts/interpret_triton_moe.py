@@ -21,9 +21,9 @@ from dsprof.kernels.experts.triton_fp8_moe import (
     MOST_LISTED,
     bind,
     bind_list_and_quantize,
-    make_job,
 )
 from dsprof.kernels.moe_configs import GemmConfig, Implementation, MoeConfig
+from dsprof.kernels.moe_pipeline import make_job
 from dsprof.kernels.selection import route
 from dsprof.kernels.spec import Tensors, Workload, resolve
 
