@@ -81,15 +81,12 @@ def _choice(work: Workload, make: TensorMaker) -> Tensors:
 
 
 def _logits(work: Workload, make: TensorMaker) -> Tensors:
-    import torch
-
     experts, top_k = work["experts"], work["top_k"]
-    bias = make.zeros(experts, dtype="float32")
-    groups, top_groups = work["groups"], work["top_groups"]
-    logits = routed.router_logits(work.tokens, experts, top_k, groups, top_groups)
     return {
-        "logits": torch.tensor(logits, device=bias.device),
-        "bias": bias,
+        "logits": make.router_logits(
+            work.tokens, experts, top_k, work["groups"], work["top_groups"]
+        ),
+        "bias": make.zeros(experts, dtype="float32"),
         "topk_ids": make.zeros(0, top_k, dtype="int32"),
         "topk_weights": make.zeros(0, top_k, dtype="bfloat16"),
     }

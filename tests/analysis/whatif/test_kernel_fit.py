@@ -33,8 +33,9 @@ def test_a_sweep_gives_back_the_efficiencies_and_the_fixed_part_that_made_it(
     fit = fit_kernel("made", gemm_works(truth, make_measurement()), ROUND)
 
     assert fit.slowdown[Term.TENSOR] == pytest.approx(tensor, rel=0.05)
-    # Three points show HBM beside the fixed part, so that the pull moves it a little.
-    assert fit.slowdown[Term.HBM] == pytest.approx(hbm, rel=0.1)
+    # Three points show HBM beside the fixed part, so that the pull moves it: by 16 % at
+    # the far corner of these ranges, by less than 10 % in all but a thirtieth of them.
+    assert fit.slowdown[Term.HBM] == pytest.approx(hbm, rel=0.2)
     assert fit.fixed_s == pytest.approx(fixed_us * 1e-6, rel=0.1, abs=0.5e-6)
     assert fit.not_identified == (Term.ON_CHIP,)
 
