@@ -175,6 +175,8 @@ def _config(number: int, entry: Mapping[str, Any]) -> MoeConfig:
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from None
     config: MoeConfig = _build(MoeConfig, where, values)
+    if config.implementation is Implementation.WGMMA and not config.gpu:
+        raise ValueError(f"{where}: wgmma is for some GPUs alone; name gpu and shape")
     return config
 
 

@@ -22,6 +22,7 @@ COMPUTE_CAPABILITY = (9, 0)
 # Three warp groups of 128 threads share an SM's 65,536 registers, in steps of 8.
 WARPS, MOST_REGISTERS = 4, 168
 PAIRING_WARPS = 8
+MOST_ELEMENTS = 2**31 - 1  # of what the device code reads or writes at int32 offsets
 MOST_TURNS = 8  # tiles of rows of an expert that share a tile of columns
 
 
@@ -86,6 +87,7 @@ def bind_gate_up(  # noqa: PLR0913, PLR0917 -- what a GEMM is
     ``b`` has gate rows before up rows; ``out`` (assignments, n / 2) gets e4m3 codes and
     ``out_scales`` one scale in 128 columns.
     """
+    _check_offsets("out", out)
     call = _bind(kernel, operands, rows, tiles, config, out)
     return partial(
         call,
@@ -141,12 +143,21 @@ def _bind(  # noqa: PLR0913, PLR0917 -- what a GEMM is
 
     _, n, k = operands.b.shape
     if n % TILE_COLUMNS or k % WEIGHT_TILE[1]:
-        raise ValueError(f"weights are {n} x {k}, not whole tiles of 256 x 128")
+        raise ValueError(
+            f"weights are {n} x {k}, not whole tiles of "
+            f"{TILE_COLUMNS} x {WEIGHT_TILE[1]}"
+        )
+    _check_offsets("a", operands.a)
+    device = torch.cuda.get_device_properties(out.device)
+    if (device.major, device.minor) != COMPUTE_CAPABILITY:
+        raise ValueError(
+            f"{device.name} has compute capability {device.major}.{device.minor}, "
+            "for which these GEMMs are not written; choose a portable configuration"
+        )
     swizzled = gl.NVMMASharedLayout(swizzle_byte_width=128, element_bitwidth=8)
     weights = TensorDescriptor.from_tensor(
         operands.b.flatten(0, 1), WEIGHT_TILE, swizzled
     )
-    device = torch.cuda.get_device_properties(out.device)
     return partial(
         kernel[device.multi_processor_count,],
         operands.a,
@@ -168,3 +179,12 @@ def _bind(  # noqa: PLR0913, PLR0917 -- what a GEMM is
         num_warps=WARPS,
         maxnreg=MOST_REGISTERS,
     )
+
+
+def _check_offsets(name: str, tensor: "torch.Tensor") -> None:
+    """Refuse what would be read or written at offsets that have wrapped around."""
+    if tensor.numel() > MOST_ELEMENTS:
+        raise ValueError(
+            f"{name} has {tensor.numel():,} elements, and int32 offsets reach "
+            f"{MOST_ELEMENTS:,}; call with fewer tokens at a time"
+        )

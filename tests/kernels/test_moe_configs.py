@@ -100,6 +100,28 @@ def test_the_file_has_portable_blocks_of_every_size_for_any_gpu() -> None:
         assert (found.block_m, found.gpu) == (block_m, "")
 
 
+def test_gpus_of_one_shape_have_entries_of_their_own() -> None:
+    entries = [*GENERIC, config(1, gpu="Toy"), config(64, gpu="Toy NVL")]
+    for gpu, rows in [("Toy", 1), ("Toy NVL", 64)]:
+        found = find(entries, gpu=gpu, shape=SHAPE, rows_per_expert=0.5)
+        assert (found.gpu, found.max_rows_per_expert) == (gpu, rows)
+
+
+def test_wgmma_is_never_chosen_for_a_gpu_that_it_was_not_tuned_on() -> None:
+    tuned_on = {c.gpu for c in load() if c.implementation is Implementation.WGMMA}
+    assert tuned_on
+    for gpu in ("", "NVIDIA B200", *(f"{name} MIG 1g.18gb" for name in tuned_on)):
+        for rows in (0.03, 16, 64, 512, 1e6):
+            found = find(load(), gpu=gpu, shape=SHAPE, rows_per_expert=rows)
+            assert found.implementation is Implementation.PORTABLE
+
+
+def test_wgmma_without_a_gpu_is_refused() -> None:
+    text = TEXT.replace('"portable"', '"wgmma"', 1)
+    with pytest.raises(ValueError, match="1: wgmma is for some GPUs alone; name gpu"):
+        parse(text)
+
+
 TEXT = render([*GENERIC, config(1, gpu="Toy")])
 
 

@@ -12,14 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from dsprof.kernels.moe_gemm import RowList
 from dsprof.kernels.moe_wgmma import (
     MOST_REGISTERS,
     MOST_TURNS,
     WARPS,
     WEIGHT_TILE,
-    bind_pairing,
-    make_tiles,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -67,19 +64,6 @@ def test_blocks_of_an_expert_are_paired_and_its_tiles_are_a_group() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [expected(experts) for experts, _ in cases]
-
-
-def test_a_list_in_other_blocks_is_refused() -> None:
-    import torch
-
-    rows = RowList(
-        block_rows=128,
-        sorted_token_ids=torch.zeros(128, dtype=torch.int32),
-        expert_ids=torch.zeros(1, dtype=torch.int32),
-        num_tokens_post_padded=torch.zeros(1, dtype=torch.int32),
-    )
-    with pytest.raises(ValueError, match="blocks have 128 rows, not 64"):
-        bind_pairing(None, rows, make_tiles(rows))
 
 
 def compiled(*, fused: bool) -> tuple[str, int]:
