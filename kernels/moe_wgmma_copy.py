@@ -1,4 +1,4 @@
-"""Device code that copies operands of tiles, for ``experts/_fused_moe_wgmma.py``."""
+"""Device code of ``experts/_fused_moe_wgmma.py``: the warp group that copies."""
 
 # Gluon kernels are written like this, and its decorator has no types.
 # ruff: noqa: ANN001, ANN201, ANN202, N803, PLR0913, PLR0917

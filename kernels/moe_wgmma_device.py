@@ -1,4 +1,4 @@
-"""What the warp groups of ``experts/_fused_moe_wgmma.py`` share: tiles and their queue.
+"""Device code of ``experts/_fused_moe_wgmma.py``: what its warp groups share.
 
 Values that travel together are tuples with names, of which nothing is left once a
 kernel is compiled.

@@ -1,4 +1,4 @@
-"""Device code that sums the products of a tile, for ``experts/_fused_moe_wgmma.py``.
+"""Device code of ``experts/_fused_moe_wgmma.py``: the sums of a tile's products.
 
 Products of 128 columns are scaled and added in FP32, from stage after stage.
 """

@@ -6,172 +6,22 @@ FP8, the next operand's quantisation behind it. Rows go by the list of
 """
 
 # Triton kernels are written like this, and its decorator has no types.
-# ruff: noqa: ANN001, ANN202, N803, PLR0913, PLR0915, PLR0917
+# ruff: noqa: ANN001, N803, PLR0913, PLR0915, PLR0917
 # mypy: disable-error-code="no-untyped-def, untyped-decorator, no-any-return"
 
 import triton
 import triton.language as tl
 
 from dsprof.kernels.moe_device import SCALE_GROUP, follow, quantized
-
-
-@triton.jit
-def _place(tile, rows_in_use, blocks_n, BLOCK_M: tl.constexpr, GROUP_M: tl.constexpr):
-    """Block of rows and of columns of a tile.
-
-    GROUP_M blocks of rows take turns at a block of columns, so that those of one
-    expert find its weight, and the columns find their rows, in L2. With GROUP_M = 1
-    nothing depends on the rows in use, so that loads need not wait for their number.
-    """
-    if GROUP_M == 1:
-        block_m = tile // blocks_n
-        block_n = tile % blocks_n
-    else:
-        first_m = tile // (GROUP_M * blocks_n) * GROUP_M
-        blocks_m = tl.cdiv(rows_in_use, BLOCK_M)
-        turns = tl.maximum(tl.minimum(blocks_m - first_m, GROUP_M), 1)
-        block_m = first_m + tile % (GROUP_M * blocks_n) % turns
-        block_n = tile % (GROUP_M * blocks_n) // turns
-    return block_m, block_n
-
-
-@triton.jit
-def _row_tile(a, row, k, BLOCK_K: tl.constexpr, SWAP: tl.constexpr):
-    """Pointers to rows of a: (rows, BLOCK_K), or swapped its transpose."""
-    depth = tl.arange(0, BLOCK_K)
-    if SWAP:
-        tile = a + row[None, :] * k + depth[:, None]
-    else:
-        tile = a + row[:, None] * k + depth[None, :]
-    return tile
-
-
-@triton.jit
-def _weight_tile(
-    b, first_row, k, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, SWAP: tl.constexpr
-):
-    """Pointers to BLOCK_N rows of b: (BLOCK_K, BLOCK_N), or swapped its transpose."""
-    column = first_row + tl.arange(0, BLOCK_N)
-    depth = tl.arange(0, BLOCK_K)
-    if SWAP:
-        tile = b + column[:, None] * k + depth[None, :]
-    else:
-        tile = b + column[None, :] * k + depth[:, None]
-    return tile
-
-
-@triton.jit
-def _load_weight(
-    b,
-    b_tile,
-    first_row,
-    step,
-    BLOCK_K: tl.constexpr,
-    SWAP: tl.constexpr,
-    TMA: tl.constexpr,
-):
-    """Load a step's weights; by TMA, b is a descriptor of (experts * n, k)."""
-    if TMA:
-        w = b.load([first_row.to(tl.int32), step * BLOCK_K])
-        if not SWAP:
-            w = tl.trans(w)
-    else:
-        w = tl.load(b_tile + step * BLOCK_K)
-    return w
-
-
-@triton.jit
-def _product(
-    x,
-    w,
-    total,
-    SWAP: tl.constexpr,
-    IS_FP8: tl.constexpr,
-    IS_INTERPRETED: tl.constexpr,
-):
-    """Multiply a step's tiles: with FP8 the product alone, else added to the total.
-
-    Swapped, the weights are the tensor core's 64 rows, which few tokens do not fill.
-    """
-    if IS_INTERPRETED:
-        # The interpreter multiplies the bit patterns of bfloat16.
-        x, w = x.to(tl.float32), w.to(tl.float32)
-    if SWAP:
-        x, w = w, x
-    return tl.dot(x, w) if IS_FP8 else tl.dot(x, w, total)
-
-
-@triton.jit
-def _accumulate(
-    product, x_scale, w_scale, total, SWAP: tl.constexpr, IS_FP8: tl.constexpr
-):
-    """The total with a step's product in it."""
-    if IS_FP8:
-        scale = x_scale * w_scale
-        if SWAP:
-            total += product * scale[None, :]
-        else:
-            total += product * scale[:, None]
-    else:
-        total = product
-    return total
-
-
-@triton.jit
-def _store_partial(
-    partials,
+from dsprof.kernels.moe_split_device import is_last, store_partial, sum_partials
+from dsprof.kernels.moe_tile_device import (
+    accumulate,
+    load_weight,
+    multiply,
     place,
-    half,
-    total,
-    is_row,
-    BLOCK_M: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    HALVES: tl.constexpr,
-):
-    """Keep one program's share of a tile's sum; padding rows are not written."""
-    first = (place.to(tl.int64) * HALVES + half) * (BLOCK_M * BLOCK_N)
-    offset = tl.arange(0, BLOCK_M)[:, None] * BLOCK_N + tl.arange(0, BLOCK_N)[None, :]
-    tl.store(partials + first + offset, total, mask=is_row[:, None])
-
-
-@triton.jit
-def _sum_partials(
-    partials,
-    tile,
-    half,
-    is_row,
-    BLOCK_M: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    HALVES: tl.constexpr,
-    SPLIT_K: tl.constexpr,
-):
-    """Add a tile's shares in their order, so that the sum is the same every time."""
-    offset = tl.arange(0, BLOCK_M)[:, None] * BLOCK_N + tl.arange(0, BLOCK_N)[None, :]
-    total = tl.zeros((BLOCK_M, BLOCK_N), dtype=tl.float32)
-    for split in tl.static_range(SPLIT_K):
-        place = tile.to(tl.int64) * SPLIT_K + split
-        first = (place * HALVES + half) * (BLOCK_M * BLOCK_N)
-        # Past L1, which is not kept coherent with what other programs write.
-        total += tl.load(
-            partials + first + offset,
-            mask=is_row[:, None],
-            other=0.0,
-            cache_modifier=".cg",
-        )
-    return total
-
-
-@triton.jit
-def _is_last(counters, tile, SPLIT_K: tl.constexpr):
-    """Count this program's arrival at its tile; the last one resets the count.
-
-    The barrier puts all threads' stores before the one thread's release.
-    """
-    tl.debug_barrier()
-    arrived = tl.atomic_add(counters + tile, 1, sem="acq_rel", scope="gpu")
-    last = arrived == SPLIT_K - 1
-    tl.store(counters + tile, 0, mask=last)
-    return last
+    row_tile,
+    weight_tile,
+)
 
 
 @triton.jit
@@ -213,7 +63,7 @@ def fused_moe(
     rows_in_use = tl.load(num_tokens_post_padded)
     blocks_n = n // BLOCK_N
     tile = program // SPLIT_K
-    block_m, block_n = _place(tile, rows_in_use, blocks_n, BLOCK_M, GROUP_M)
+    block_m, block_n = place(tile, rows_in_use, blocks_n, BLOCK_M, GROUP_M)
     expert = tl.load(expert_ids + block_m).to(tl.int64)
     assignment = tl.load(
         sorted_token_ids + block_m * BLOCK_M + tl.arange(0, BLOCK_M)
@@ -223,8 +73,8 @@ def fused_moe(
     is_row = assignment < assignments
     row = assignment // ROWS_PER_A
     first_row = expert * n + block_n * BLOCK_N
-    a_tile = _row_tile(a, row, k, BLOCK_K, SWAP)
-    b_tile = _weight_tile(b, first_row, k, BLOCK_N, BLOCK_K, SWAP) if not TMA else b
+    a_tile = row_tile(a, row, k, BLOCK_K, SWAP)
+    b_tile = weight_tile(b, first_row, k, BLOCK_N, BLOCK_K, SWAP) if not TMA else b
     scales_k = k // SCALE_GROUP
     a_scale = a_scales + row * scales_k
     b_scale = b_scales + first_row // SCALE_GROUP * scales_k
@@ -251,17 +101,17 @@ def fused_moe(
             next_x_scale = tl.load(a_scale + group, mask=is_row, other=0.0)
             next_w_scale = tl.load(b_scale + group)
         x = tl.load(a_tile + step * BLOCK_K, mask=mask, other=0.0)
-        w = _load_weight(b, b_tile, first_row, step, BLOCK_K, SWAP, TMA)
-        product = _product(x, w, total, SWAP, IS_FP8, IS_INTERPRETED)
-        total = _accumulate(product, x_scale, w_scale, total, SWAP, IS_FP8)
+        w = load_weight(b, b_tile, first_row, step, BLOCK_K, SWAP, TMA)
+        product = multiply(x, w, total, SWAP, IS_FP8, IS_INTERPRETED)
+        total = accumulate(product, x_scale, w_scale, total, SWAP, IS_FP8)
 
     if SWAP:
         total = tl.trans(total)
     if SPLIT_K > 1:
-        _store_partial(partials, program, 0, total, is_row, BLOCK_M, BLOCK_N, 1)
-        if not _is_last(counters, tile, SPLIT_K):
+        store_partial(partials, program, 0, total, is_row, BLOCK_M, BLOCK_N, 1)
+        if not is_last(counters, tile, SPLIT_K):
             return
-        total = _sum_partials(partials, tile, 0, is_row, BLOCK_M, BLOCK_N, 1, SPLIT_K)
+        total = sum_partials(partials, tile, 0, is_row, BLOCK_M, BLOCK_N, 1, SPLIT_K)
     if MUL_ROUTED_WEIGHT:
         weight = tl.load(topk_weights + assignment, mask=is_row, other=0.0)
         total *= weight.to(tl.float32)[:, None]
@@ -311,7 +161,7 @@ def fused_moe_silu(
     rows_in_use = tl.load(num_tokens_post_padded)
     blocks_n = n // BLOCK_N
     tile = program // SPLIT_K
-    block_m, block_n = _place(tile, rows_in_use, blocks_n, BLOCK_M, GROUP_M)
+    block_m, block_n = place(tile, rows_in_use, blocks_n, BLOCK_M, GROUP_M)
     expert = tl.load(expert_ids + block_m).to(tl.int64)
     assignment = tl.load(
         sorted_token_ids + block_m * BLOCK_M + tl.arange(0, BLOCK_M)
@@ -322,9 +172,9 @@ def fused_moe_silu(
     row = assignment // ROWS_PER_A
     gate_row = expert * 2 * n + block_n * BLOCK_N
     up_row = gate_row + n
-    a_tile = _row_tile(a, row, k, BLOCK_K, SWAP)
-    gate_tile = _weight_tile(b, gate_row, k, BLOCK_N, BLOCK_K, SWAP) if not TMA else b
-    up_tile = _weight_tile(b, up_row, k, BLOCK_N, BLOCK_K, SWAP) if not TMA else b
+    a_tile = row_tile(a, row, k, BLOCK_K, SWAP)
+    gate_tile = weight_tile(b, gate_row, k, BLOCK_N, BLOCK_K, SWAP) if not TMA else b
+    up_tile = weight_tile(b, up_row, k, BLOCK_N, BLOCK_K, SWAP) if not TMA else b
     scales_k = k // SCALE_GROUP
     a_scale = a_scales + row * scales_k
     gate_scale = b_scales + gate_row // SCALE_GROUP * scales_k
@@ -357,23 +207,23 @@ def fused_moe_silu(
             next_gate_scale = tl.load(gate_scale + group)
             next_up_scale = tl.load(up_scale + group)
         x = tl.load(a_tile + step * BLOCK_K, mask=mask, other=0.0)
-        w_gate = _load_weight(b, gate_tile, gate_row, step, BLOCK_K, SWAP, TMA)
-        w_up = _load_weight(b, up_tile, up_row, step, BLOCK_K, SWAP, TMA)
-        gate_product = _product(x, w_gate, gate, SWAP, IS_FP8, IS_INTERPRETED)
-        up_product = _product(x, w_up, up, SWAP, IS_FP8, IS_INTERPRETED)
-        gate = _accumulate(gate_product, x_scale, w_gate_scale, gate, SWAP, IS_FP8)
-        up = _accumulate(up_product, x_scale, w_up_scale, up, SWAP, IS_FP8)
+        w_gate = load_weight(b, gate_tile, gate_row, step, BLOCK_K, SWAP, TMA)
+        w_up = load_weight(b, up_tile, up_row, step, BLOCK_K, SWAP, TMA)
+        gate_product = multiply(x, w_gate, gate, SWAP, IS_FP8, IS_INTERPRETED)
+        up_product = multiply(x, w_up, up, SWAP, IS_FP8, IS_INTERPRETED)
+        gate = accumulate(gate_product, x_scale, w_gate_scale, gate, SWAP, IS_FP8)
+        up = accumulate(up_product, x_scale, w_up_scale, up, SWAP, IS_FP8)
 
     if SWAP:
         gate = tl.trans(gate)
         up = tl.trans(up)
     if SPLIT_K > 1:
-        _store_partial(partials, program, 0, gate, is_row, BLOCK_M, BLOCK_N, 2)
-        _store_partial(partials, program, 1, up, is_row, BLOCK_M, BLOCK_N, 2)
-        if not _is_last(counters, tile, SPLIT_K):
+        store_partial(partials, program, 0, gate, is_row, BLOCK_M, BLOCK_N, 2)
+        store_partial(partials, program, 1, up, is_row, BLOCK_M, BLOCK_N, 2)
+        if not is_last(counters, tile, SPLIT_K):
             return
-        gate = _sum_partials(partials, tile, 0, is_row, BLOCK_M, BLOCK_N, 2, SPLIT_K)
-        up = _sum_partials(partials, tile, 1, is_row, BLOCK_M, BLOCK_N, 2, SPLIT_K)
+        gate = sum_partials(partials, tile, 0, is_row, BLOCK_M, BLOCK_N, 2, SPLIT_K)
+        up = sum_partials(partials, tile, 1, is_row, BLOCK_M, BLOCK_N, 2, SPLIT_K)
     inner = gate * tl.sigmoid(gate) * up
     if IS_FP8:
         inner, scale = quantized(inner, IS_INTERPRETED)
