@@ -102,9 +102,9 @@ def _copy_tile(
     block = packed // 2
     rows = BLOCK_M * (1 + packed % 2)
     ids = work.sorted_token_ids + block * BLOCK_M
-    # A row of padding reads another's; what comes of it is not written.
+    # Rows of padding are filled with zeros: they take less power than another's values.
     row = gl.load(ids + wide_row, mask=wide_row < rows, other=work.assignments)
-    is_row = row < work.assignments  # others are filled with zeros
+    is_row = row < work.assignments
     row = gl.minimum(row, work.assignments - 1) // ROWS_PER_A
     source = operands.a + (row * work.k)[:, None] + depth[None, :]
     row = gl.load(ids + flat_row, mask=flat_row < rows, other=0)
