@@ -180,6 +180,8 @@ def test_a_click_on_a_mark_opens_its_kernel(browser: "Chrome", address: str) -> 
 
 
 def test_the_layer_follows_its_size(browser: "Chrome", address: str) -> None:
+    from selenium.webdriver.support.wait import WebDriverWait
+
     browser.get(f"{address}#layer")
     first = find(browser, "#layer-sum").text
     assert "cold L2:" in first
@@ -187,7 +189,10 @@ def test_the_layer_follows_its_size(browser: "Chrome", address: str) -> None:
     choose(browser, "#layer-size", "B=128")
     assert find(browser, "#layer-sum").text != first
     find(browser, "#layer-rows summary").click()
-    cells = column(browser, "#layer-rows", 1)
+    # The table is filled by an event that comes after the click.
+    cells = WebDriverWait(browser, 10).until(
+        lambda page: column(page, "#layer-rows", 1)
+    )
     assert cells == [str(place) for place in range(1, len(cells) + 1)]
     bars = count(browser, "#layer-chart .barlayer .point")
     assert bars == 2 * len(cells)
