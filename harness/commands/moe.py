@@ -23,7 +23,7 @@ Command: TypeAlias = Callable[..., Any]
 # Decode batches, a prompt and two long ones, as in the study that this repeats.
 TOKENS = (1, 7, 14, 32, 55, 80, 901, 11948, 14107)
 GPUS_A_SERVER = 8  # that share the experts where nothing else was asked for
-PAGE, FIGURES = "moe.md", "figures"
+PAGE = "moe.md"
 ROUTING = ("experts", "local_experts", "top_k", "groups", "top_groups")
 SIZES = (*ROUTING, "hidden", "intermediate")  # any of these: not the model's own
 FORMAT = ("dtype", "block_size")

@@ -4,12 +4,9 @@ The figures of an H200: pytest -m gpu -s tests/harness/test_ceilings.py
 """
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 import torch
@@ -41,8 +38,7 @@ from dsprof.harness.ceilings import (
 )
 from dsprof.harness.clocks import ClockSample
 from tests.harness.interpret_ceilings import BOARD, FAULTS, LOADS
-
-ROOT = Path(__file__).parents[2]
+from tests.interpreted import interpret
 
 
 def sample(sm_clock_mhz: int = 1980, power_w: float = 500.0) -> ClockSample:
@@ -294,15 +290,7 @@ def test_a_gpu_without_fp8_units_says_so() -> None:
 def interpreted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
     """What was wrong with each pattern's launches and with each planted fault."""
     file = tmp_path_factory.mktemp("interpreted") / "problems.json"
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.harness.interpret_ceilings", file],
-        cwd=ROOT,
-        env={**os.environ, "TRITON_INTERPRET": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    interpret("tests.harness.interpret_ceilings", file)
     found: dict[str, dict[str, str]] = json.loads(file.read_text())
     return found
 

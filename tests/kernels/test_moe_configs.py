@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dsprof.harness.tune_candidates import PLAIN
 from dsprof.kernels import moe_configs
 from dsprof.kernels.moe_configs import (
     ConfigError,
@@ -22,16 +23,6 @@ from dsprof.kernels.moe_configs import (
 )
 
 SHAPE = Shape(dtype="float8_e4m3fn", experts=256, hidden=7168, intermediate=2048)
-GEMM = GemmConfig(
-    block_n=128,
-    block_k_bytes=128,
-    group_m=1,
-    split_k=1,
-    warps=4,
-    stages=3,
-    swap=False,
-    tma=False,
-)
 
 
 def config(rows: float, *, block_m: int = 16, gpu: str = "") -> MoeConfig:
@@ -39,8 +30,8 @@ def config(rows: float, *, block_m: int = 16, gpu: str = "") -> MoeConfig:
         max_rows_per_expert=rows,
         block_m=block_m,
         implementation=Implementation.PORTABLE,
-        gate_up=GEMM,
-        down=GEMM,
+        gate_up=PLAIN,
+        down=PLAIN,
         gpu=gpu,
         shape=SHAPE if gpu else None,
     )

@@ -15,6 +15,7 @@ import torch
 
 from dsprof.harness.records import Phase, Point
 from dsprof.harness.tensors import DeviceTensors
+from dsprof.harness.tune_candidates import PLAIN
 from dsprof.kernels import blocks, moe_gemm
 from dsprof.kernels.experts.triton_fp8_moe import (
     KERNEL,
@@ -22,23 +23,13 @@ from dsprof.kernels.experts.triton_fp8_moe import (
     bind,
     bind_list_and_quantize,
 )
-from dsprof.kernels.moe_configs import GemmConfig, Implementation, MoeConfig
+from dsprof.kernels.moe_configs import Implementation, MoeConfig
 from dsprof.kernels.moe_pipeline import make_job
 from dsprof.kernels.selection import route
 from dsprof.kernels.spec import Tensors, Workload, resolve
 
 FUSED, ROUTED = (op.name for op in KERNEL.ops)
 
-PLAIN = GemmConfig(
-    block_n=128,
-    block_k_bytes=128,
-    group_m=1,
-    split_k=1,
-    warps=4,
-    stages=3,
-    swap=False,
-    tma=False,
-)
 CONFIG = MoeConfig(
     max_rows_per_expert=1,
     block_m=16,

@@ -1,13 +1,9 @@
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
 from dsprof.harness.check import Comparison, compare
 from dsprof.kernels.experts.fused_moe_kernel import KERNEL, block_rows
+from tests.interpreted import interpret
 from tests.kernels.experts.interpret_fused_moe import (
     CASES,
     DAMAGED,
@@ -17,8 +13,6 @@ from tests.kernels.experts.interpret_fused_moe import (
     small_workload,
 )
 
-ROOT = Path(__file__).parents[3]
-
 Outputs = dict[tuple[str, int, str], torch.Tensor]
 
 
@@ -26,15 +20,7 @@ Outputs = dict[tuple[str, int, str], torch.Tensor]
 def interpreted(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
     """Outputs of the device code by op, tokens and fault."""
     file = tmp_path_factory.mktemp("interpreted") / "outputs.pt"
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.kernels.experts.interpret_fused_moe", file],
-        cwd=ROOT,
-        env={**os.environ, "TRITON_INTERPRET": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    interpret("tests.kernels.experts.interpret_fused_moe", file)
     outputs: Outputs = torch.load(file)
     return outputs
 

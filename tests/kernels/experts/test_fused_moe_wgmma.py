@@ -6,7 +6,6 @@ import os
 import random
 import re
 import subprocess
-import sys
 from itertools import groupby
 from pathlib import Path
 
@@ -18,8 +17,8 @@ from dsprof.kernels.moe_wgmma import (
     WARPS,
     WEIGHT_TILE,
 )
+from tests.interpreted import interpret
 
-ROOT = Path(__file__).parents[3]
 SHARED_BYTES = 227 * 1024  # that a program may have on compute capability 9.0
 
 
@@ -53,17 +52,10 @@ def test_blocks_of_an_expert_are_paired_and_its_tiles_are_a_group() -> None:
         counts = [rng.choice((0, 0, 1, 2, 3, 6)) for _ in range(rng.randint(1, 20))]
         experts = [e for e, count in enumerate(counts) for _ in range(count)]
         cases.append((experts or [3], rng.randint(0, 9)))
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.kernels.experts.interpret_pair_blocks"],
-        cwd=ROOT,
-        env={**os.environ, "TRITON_INTERPRET": "1"},
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        check=False,
+    printed = interpret(
+        "tests.kernels.experts.interpret_pair_blocks", given=json.dumps(cases)
     )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [expected(experts) for experts, _ in cases]
+    assert json.loads(printed) == [expected(experts) for experts, _ in cases]
 
 
 def compiled(*, fused: bool) -> tuple[str, int]:

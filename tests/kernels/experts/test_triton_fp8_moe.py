@@ -1,8 +1,3 @@
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -10,6 +5,7 @@ from dsprof.harness.check import Comparison, compare
 from dsprof.kernels import blocks, fp8
 from dsprof.kernels.experts.triton_fp8_moe import KERNEL, config_for
 from dsprof.kernels.spec import Tensors, Workload
+from tests.interpreted import interpret
 from tests.kernels.experts.interpret_triton_moe import (
     BF16_TOKENS,
     IDS,
@@ -25,8 +21,6 @@ from tests.kernels.experts.interpret_triton_moe import (
     workload,
 )
 
-ROOT = Path(__file__).parents[3]
-
 Outputs = dict[tuple[str, str], torch.Tensor]
 
 
@@ -34,15 +28,7 @@ Outputs = dict[tuple[str, str], torch.Tensor]
 def interpreted(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
     """Outputs of the device code by what was tried."""
     file = tmp_path_factory.mktemp("interpreted") / "outputs.pt"
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.kernels.experts.interpret_triton_moe", file],
-        cwd=ROOT,
-        env={**os.environ, "TRITON_INTERPRET": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    interpret("tests.kernels.experts.interpret_triton_moe", file)
     outputs: Outputs = torch.load(file)
     return outputs
 
